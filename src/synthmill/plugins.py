@@ -1,0 +1,274 @@
+"""What a plugin is and how it is found: `use: family.name` is a module path, constructor parameters are the configuration."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+import polars as pl
+
+from .cells import Cell
+from .frame import Status, seed_of
+from .refusal import Refusal, choices
+from .schema import Schema
+
+
+@dataclass(frozen=True)
+class Request:
+    """k: admission order. ordinal: place within the cell. n: rows wanted. given: rows to complete, in a chain."""
+
+    k: int
+    cell: Cell
+    ordinal: int
+    n: int
+    seed: int
+    given: pl.DataFrame | None = None
+
+    def rng(self, *names: object) -> np.random.Generator:
+        """The request's own stream; `names` open independent ones."""
+        return np.random.default_rng(seed_of(self.seed, *names) if names else self.seed)
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """One verdict per judged row. status: (n,) UInt8 of Status; score: (n,) Float32; reason: one for all, or (n,) String."""
+
+    status: pl.Series
+    score: pl.Series | None = None
+    reason: pl.Series | str | None = None
+
+    @classmethod
+    def where(cls, ok: pl.Series, reason: pl.Series | str | None, score: pl.Series | None = None) -> Verdicts:
+        """Pass where `ok`; null counts as a fail."""
+        return cls((~ok.fill_null(False)).cast(pl.UInt8), score, reason)
+
+    @classmethod
+    def all_pass(cls, n: int) -> Verdicts:
+        return cls(pl.zeros(n, pl.UInt8, eager=True))
+
+    @classmethod
+    def errors(cls, n: int, reason: str) -> Verdicts:
+        return cls(pl.repeat(int(Status.ERROR), n, dtype=pl.UInt8, eager=True), None, reason)
+
+
+@runtime_checkable
+class Generator(Protocol):
+    """Answers a request with at most n candidates whose columns and types are `schema()`.
+
+    Optional: `fit(train: Frame, schema: Schema)` before anything is asked (train: the columns of `schema.modelled`);
+    `save(folder: Path)` and `load(folder: Path)` of what was fitted, without pickle;
+    `conditions(axes: Sequence[str]) -> bool`: can it answer for a given cell? (absent: no);
+    `kind`: "cpu", or "io" when it waits on something outside; `completes = True`: it adds columns to `request.given`.
+    """
+
+    def schema(self) -> dict[str, pl.DataType]: ...
+
+    def generate(self, request: Request) -> pl.DataFrame: ...
+
+
+@runtime_checkable
+class Check(Protocol):
+    """Judges a frame of payload columns, one verdict per row.
+
+    Optional: `fit(train, schema)`; `remember(admitted: Frame)`: it then runs at admission, in order;
+    `private = True`: its rejects derive from single real records and are kept under `private/`;
+    `examples() -> (good: Frame, bad: Frame)`: rows it must pass and must reject once fitted on `good`.
+    """
+
+    def judge(self, frame: pl.DataFrame) -> Verdicts: ...
+
+
+Better = Literal["higher", "lower", "half", "none"]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A number with its 95% interval. better: which way is good; "half": 0.5 is ideal (an AUC that should see nothing).
+
+    floor and ceiling: the same number for a table known to be bad and for fresh real rows, where they were measured.
+    detail: JSON data for the report (per column, per pair); aggregates only, never a single real record.
+    """
+
+    name: str
+    value: float
+    low: float
+    high: float
+    better: Better = "higher"
+    detail: dict[str, Any] = field(default_factory=dict)
+    floor: float | None = None
+    ceiling: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything a metric may look at. Frames hold payload columns only.
+
+    synthetic: the table being judged. draws: further tables of the same generator under other seeds (may be empty).
+    unfiltered: synthetic plus what the `copies` filter took out, if that is known. blend: the blended training set.
+    holdout is never seen by anything that fits or prompts. weights: one per synthetic row, to undo rebalancing.
+    reference: how the table came to be when it is a floor or a ceiling ("independent", "bootstrap", "fresh"), else "".
+    """
+
+    synthetic: pl.DataFrame
+    train: pl.DataFrame
+    holdout: pl.DataFrame
+    schema: Schema
+    seed: int
+    target: str | None = None
+    draws: tuple[pl.DataFrame, ...] = ()
+    unfiltered: pl.DataFrame | None = None
+    blend: pl.DataFrame | None = None
+    weights: pl.Series | None = None
+    reference: str = ""
+
+    def rng(self, *names: object) -> np.random.Generator:
+        return np.random.default_rng(seed_of(self.seed, "evidence", *names))
+
+
+@runtime_checkable
+class Metric(Protocol):
+    """Compares data with held-out real data.
+
+    Optional: `references: tuple[str, ...]`: which floors and ceilings to measure it on
+    ("independent", "bootstrap", "fresh"); the line calls `measure` again with those tables.
+    """
+
+    def measure(self, evidence: Evidence) -> list[Measure]: ...
+
+
+@runtime_checkable
+class Monitor(Protocol):
+    """Watches the run, never a row: `observe` answers None, a warning, or a refusal to go on."""
+
+    def observe(self, admitted: pl.DataFrame) -> Alarm | None: ...
+
+
+@dataclass(frozen=True)
+class Alarm:
+    message: str
+    stop: bool = False
+
+
+FAMILIES = ("generate", "verify", "filter", "monitor", "measure")
+
+
+def known(family: str) -> list[str]:
+    """Names that `use:` accepts in a family, from the folder itself."""
+    package = importlib.import_module(f"synthmill.{family}")
+    names = pkgutil.walk_packages(package.__path__, package.__name__ + ".")
+    found = (m.name.removeprefix(package.__name__ + ".") for m in names if not m.ispkg)
+    return sorted(n for n in found if not any(part.startswith("_") for part in n.split(".")))
+
+
+def find(family: str, use: str, at: str = "") -> type:
+    """The plugin's class. `pkg.module:Class` and `path/to/file.py:Class` name third parties' plugins."""
+    at = at or family
+    if ":" in use:
+        found = load_object(use, at)
+        if not inspect.isclass(found):
+            raise Refusal(f"{at}: use: {use} is not a class")
+        return found
+    if use not in known(family):
+        raise Refusal(f"{at}: use: '{use}' is not known; {choices(use, known(family))}")
+    module = importlib.import_module(f"synthmill.{family}.{use}")
+    return public_class(module)
+
+
+def public_class(module: Any) -> type:
+    public = [
+        v
+        for n, v in vars(module).items()
+        if inspect.isclass(v) and v.__module__ == module.__name__ and not n.startswith("_")
+    ]
+    if len(public) != 1:
+        raise Refusal(f"{module.__name__}: one public class expected, found {[c.__name__ for c in public]}")
+    return public[0]
+
+
+def load_object(name: str, at: str) -> Any:
+    """`package.module:attribute` or `file.py:attribute`: the user's own code, imported by name, never evaluated."""
+    where, _, attribute = name.rpartition(":")
+    try:
+        module = _module_of(where)
+    except ModuleNotFoundError as e:
+        raise Refusal(f"{at}: {name}: cannot import {where} ({e})") from e
+    except FileNotFoundError as e:
+        raise Refusal(f"{at}: {name}: there is no file {where}") from e
+    except Exception as e:
+        raise Refusal(f"{at}: {name}: importing {where} failed: {type(e).__name__}: {e}") from e
+    if not hasattr(module, attribute):
+        public = [n for n in vars(module) if not n.startswith("_")]
+        raise Refusal(f"{at}: {name}: {where} has no '{attribute}'; {choices(attribute, public)}")
+    return getattr(module, attribute)
+
+
+def _module_of(where: str) -> Any:
+    if not where.endswith(".py"):
+        return importlib.import_module(where)
+    path = Path(where)
+    if not path.is_file():
+        raise FileNotFoundError(where)
+    spec = importlib.util.spec_from_file_location(f"_user_{path.stem}_{seed_of(str(path.resolve())):x}"[:60], path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def parameters(cls: type) -> dict[str, inspect.Parameter]:
+    return dict(inspect.signature(cls).parameters)
+
+
+def build(family: str, config: Mapping[str, Any], at: str = "") -> Any:
+    """A configured plugin. Raises Refusal naming key, value and choices when the configuration is wrong."""
+    at = at or family
+    options = {k: v for k, v in config.items() if k != "use"}
+    use = str(config["use"])
+    cls = find(family, use, at)
+    accepted = list(parameters(cls))
+    for key in options:
+        if key not in accepted:
+            raise Refusal(f"{at}: {use}: unknown key '{key}'; {choices(key, accepted)}")
+    needed = [n for n, p in parameters(cls).items() if p.default is p.empty and p.kind == p.POSITIONAL_OR_KEYWORD]
+    for name in needed:
+        if name not in options:
+            raise Refusal(f"{at}: {use}: '{name}' is required")
+    if not dataclasses.is_dataclass(cls):
+        return cls(**options)
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(cls).validate_python(options)
+    except ValidationError as e:
+        first = e.errors()[0]
+        key = ".".join(str(p) for p in first["loc"])
+        raise Refusal(f"{at}: {use}: {key}: {first['input']!r}: {_lower(first['msg'])}") from None
+
+
+def _lower(message: str) -> str:
+    message = message.removeprefix("Value error, ")
+    return message[:1].lower() + message[1:]
+
+
+def describe(family: str) -> Iterator[tuple[str, str, Sequence[str]]]:
+    """(name, first line of the docstring, parameters with defaults) of every plugin of a family, from the code."""
+    for name in known(family):
+        cls = find(family, name)
+        line = (inspect.getdoc(cls) or "").split("\n")[0]
+        yield name, line, [_parameter(p) for p in parameters(cls).values()]
+
+
+def _parameter(p: inspect.Parameter) -> str:
+    if p.default is p.empty:
+        return p.name
+    value = p.default() if "factory" in repr(p.default) and callable(p.default) else p.default
+    return p.name if "factory" in repr(value) else f"{p.name}={value!r}"

@@ -1,0 +1,230 @@
+"""The Spec: everything needed to make a dataset, as data. YAML and Python build the same object."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from .frame import digest
+from .refusal import Refusal, choices
+
+Use = dict[str, Any]
+"""A plugin with its configuration: `{use: tabular.copula, ...}`."""
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+
+class RealNeed(Part):
+    """The real-data anchor. holdout: a share of the entities, or the path of the user's own held-out file."""
+
+    path: str | None = None
+    table: str | None = None
+    target: str | None = None
+    entity: str | None = None
+    holdout: Annotated[float, Field(gt=0, lt=1)] | str = 0.2
+    columns: dict[str, str] = {}
+    missing: list[str] = []
+    accept_synthetic: bool = False
+    licence: str | None = None
+
+
+class Cover(Part):
+    """Which kinds of record, how many of each. `quota` is per cell; `total` is split by `weights`."""
+
+    axes: dict[str, list[Any] | Use | Literal["all"]] = {}
+    quota: Annotated[int, Field(gt=0)] | None = None
+    total: Annotated[int, Field(gt=0)] | None = None
+    weights: Literal["uniform", "as_real"] | dict[str, dict[Any, float]] = "as_real"
+    max_attempts: Annotated[int, Field(gt=0)] = 20
+
+    @model_validator(mode="after")
+    def _one_of(self) -> Cover:
+        if self.quota is not None and self.total is not None:
+            raise ValueError("give 'quota' (per cell) or 'total' (split by 'weights'), not both")
+        return self
+
+
+class Fill(Part):
+    """How the work is cut; it decides bytes, so it is part of the run's identity. Empty: from the generator's kind."""
+
+    size: Annotated[int, Field(gt=0)] | None = None
+    window: Annotated[int, Field(gt=0)] | None = None
+    group: Annotated[int, Field(gt=0)] | None = None
+    part_rows: Annotated[int, Field(gt=0)] = 250_000
+
+
+class EngineNeed(Part):
+    """Who does the work; it never changes bytes."""
+
+    kind: Literal["auto", "serial", "thread", "process"] = "auto"
+    workers: Annotated[int, Field(gt=0)] | None = None
+    timeout: Annotated[float, Field(gt=0)] = 600.0
+    checkpoint: Annotated[float, Field(ge=0)] = 2.0
+
+
+class Budget(Part):
+    """Where to stop although cells are short. seconds: of filling; megabytes: of data on disk."""
+
+    seconds: Annotated[float, Field(gt=0)] | None = None
+    megabytes: Annotated[float, Field(gt=0)] | None = None
+
+
+class BlendNeed(Part):
+    """real: share of the whole that is real. per_cell: that share within each cell. max_depth: oldest synthetic generation let in."""
+
+    real: Annotated[float, Field(ge=0, le=1)] = 0.5
+    per_cell: bool = False
+    total: Annotated[int, Field(gt=0)] | None = None
+    max_depth: Annotated[int, Field(ge=1)] | None = None
+    weight_real: Annotated[float, Field(gt=0)] = 1.0
+    weight_synthetic: Annotated[float, Field(gt=0)] = 1.0
+
+
+class Bar(Part):
+    """A bar on a measure, such as `<= 0.02`. It holds if the interval's unfavourable end does; `at: estimate` opts out."""
+
+    op: Literal["<=", ">=", "<", ">"]
+    value: float
+    at: Literal["interval", "estimate"] = "interval"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, given: Any) -> Any:
+        if isinstance(given, dict) and "bar" in given:
+            rest = {k: v for k, v in given.items() if k != "bar"}
+            return {**cls._parse(given["bar"]), **rest}
+        return cls._parse(given) if isinstance(given, str) else given
+
+    @staticmethod
+    def _parse(text: str) -> dict[str, Any]:
+        words = str(text).split()
+        if len(words) != 2 or words[0] not in ("<=", ">=", "<", ">"):
+            raise ValueError(f"'{text}' is not a bar; write for example '<= 0.02'")
+        try:
+            return {"op": words[0], "value": float(words[1])}
+        except ValueError:
+            raise ValueError(f"'{words[1]}' is not a number; write for example '<= 0.02'") from None
+
+    def __str__(self) -> str:
+        return f"{self.op} {self.value:g}"
+
+
+class Spec(Part):
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    seed: int = 0
+    real: RealNeed | None = None
+    cover: Cover = Cover()
+    generate: list[Use]
+    verify: list[Use] = []
+    filter: list[Use] = []
+    monitor: list[Use] = []
+    blend: BlendNeed | None = None
+    evaluate: list[Use] = []
+    release: dict[str, Bar] = {}
+    fill: Fill = Fill()
+    engine: EngineNeed = EngineNeed()
+    budget: Budget = Budget()
+    licence: str | None = None
+
+    @field_validator("generate", "verify", "filter", "monitor", "evaluate", mode="before")
+    @classmethod
+    def _uses(cls, given: Any) -> Any:
+        given = [given] if isinstance(given, dict | str) else given
+        if not isinstance(given, list):
+            raise ValueError("expected '{use: name}' or a list of those")
+        made = [{"use": g} if isinstance(g, str) else g for g in given]
+        for m in made:
+            if not isinstance(m, dict) or not ({"use", "mix"} & set(m)):
+                raise ValueError(f"{m!r} names no plugin; write for example '{{use: schema}}'")
+        return made
+
+    @field_validator("generate")
+    @classmethod
+    def _some(cls, made: list[Use]) -> list[Use]:
+        if not made:
+            raise ValueError("at least one generator is needed")
+        return made
+
+    def fill_digest(self, real: str, plugins: object) -> str:
+        """The run's identity: what decides its bytes. real: the anchor's content digest; plugins: their versions."""
+        parts = self.model_dump(
+            mode="json", include={"seed", "cover", "generate", "verify", "filter", "monitor", "fill"}
+        )
+        anchor = self.real.model_dump(mode="json", exclude={"path", "licence"}) if self.real else None
+        return digest("run", parts, anchor, real, plugins)
+
+
+def load_spec(path: str | Path) -> tuple[Spec, Path]:
+    """The spec in a YAML file and the folder its paths are relative to. Raises Refusal naming file, key and value."""
+    import yaml
+
+    path = Path(path)
+    if not path.is_file():
+        raise Refusal(f"{path}: there is no such file")
+    try:
+        data = yaml.load(path.read_text("utf-8"), Loader=_loader())
+    except UnicodeDecodeError:
+        raise Refusal(f"{path}: not UTF-8 text") from None
+    except yaml.YAMLError as e:
+        mark = getattr(e, "problem_mark", None)
+        line = f"line {mark.line + 1}: " if mark else ""
+        raise Refusal(f"{path}: {line}not valid YAML: {getattr(e, 'problem', e)}") from None
+    if not isinstance(data, dict):
+        raise Refusal(f"{path}: a spec is a mapping with keys such as name, real, generate")
+    return parse_spec(data, str(path)), path.parent
+
+
+def parse_spec(data: dict[str, Any], source: str = "spec") -> Spec:
+    try:
+        return Spec.model_validate(data)
+    except ValidationError as e:
+        raise Refusal(f"{source}: {_sentence(e, data)}") from None
+
+
+def _loader() -> Any:
+    """YAML 1.1 reads `<<`, dates and `NO` in ways nobody means; a key written twice hides the first."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        pass
+
+    def mapping(loader: Any, node: Any, deep: bool = False) -> dict[Any, Any]:
+        out: dict[Any, Any] = {}
+        for k, v in node.value:
+            key = loader.construct_object(k, deep=True)
+            if key in out:
+                raise yaml.constructor.ConstructorError(None, None, f"the key '{key}' is written twice", k.start_mark)
+            out[key] = loader.construct_object(v, deep=True)
+        return out
+
+    Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, mapping)
+    return Loader
+
+
+def _sentence(error: ValidationError, data: dict[str, Any]) -> str:
+    """The most telling of pydantic's errors, as one clause."""
+    errors = sorted(error.errors(), key=lambda e: (e["type"] != "extra_forbidden", len(e["loc"])))
+    first = errors[0]
+    loc = [
+        p for p in first["loc"] if not (isinstance(p, str) and ("[" in p or p in ("float", "str", "constrained-str")))
+    ]
+    key = ".".join(str(p) for p in loc)
+    if first["type"] == "extra_forbidden":
+        return f"unknown key '{key}'; {choices(loc[-1], _known_keys(loc[:-1]))}"
+    if first["type"] == "missing":
+        return f"'{key}' is required"
+    message = first["msg"].removeprefix("Value error, ")
+    shown = "" if first["type"] == "value_error" else f" {first['input']!r}:"
+    return f"{key}:{shown} {message[:1].lower()}{message[1:]}"
+
+
+def _known_keys(loc: list[Any]) -> list[str]:
+    model: Any = Spec
+    parts = {"real": RealNeed, "cover": Cover, "fill": Fill, "engine": EngineNeed, "budget": Budget, "blend": BlendNeed}
+    if loc:
+        model = parts.get(loc[0], Bar if loc[0] == "release" else Spec)
+    return list(model.model_fields)

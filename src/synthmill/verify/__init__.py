@@ -1,0 +1,1 @@
+"""Verifiers: each looks at the row alone."""
