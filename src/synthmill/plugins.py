@@ -218,7 +218,7 @@ def _module_of(where: str) -> Any:
     if not path.is_file():
         raise FileNotFoundError(where)
     spec = importlib.util.spec_from_file_location(f"_user_{path.stem}_{seed_of(str(path.resolve())):x}"[:60], path)
-    assert spec and spec.loader
+    assert spec is not None and spec.loader is not None  # noqa: PT018
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
