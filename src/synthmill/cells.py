@@ -117,8 +117,7 @@ class Assign:
             index = frame.select(at.alias("at"))["at"].to_numpy()
             outside |= index < 0
             code = code * len(levels) + np.maximum(index, 0)
-        found: NDArray[np.int32] = np.where(outside, np.int32(-1), self._table[code])
-        return found
+        return np.where(outside, np.int32(-1), self._table[code])
 
 
 _COUNTS = ("accepted", "good", "judged", "asked", "inflight", "ordinal")

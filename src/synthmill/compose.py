@@ -1,0 +1,188 @@
+"""How the generators of a spec become one: a chain completes rows step by step, a mix shares the requests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from .frame import seed_of
+from .lineage import Source, config_digest, version_of
+from .plugins import Request, build
+from .refusal import Refusal
+from .schema import Schema
+from .spec import Use
+
+
+@dataclass
+class Step:
+    """One generator with the name and configuration it was declared with."""
+
+    use: str
+    config: dict[str, Any]
+    plugin: Any
+
+    def source(self, depth: int, parents: tuple[str, ...]) -> Source:
+        licence = getattr(self.plugin, "licence", None)
+        own = parents if hasattr(self.plugin, "fit") else ()
+        plain = {
+            k: v if isinstance(v, str | int | float | bool | list | dict | None) else repr(v)
+            for k, v in self.config.items()
+        }
+        return Source(self.use, version_of(self.plugin), plain, config_digest(plain), depth, own, licence)
+
+
+class Maker:
+    """All generators of a spec as one. Either a single first step or several that share requests, then completing steps."""
+
+    def __init__(self, firsts: list[Step], shares: list[float], then: list[Step]) -> None:
+        self.firsts, self.shares, self.then = firsts, shares, then
+        self._order: list[str] | None = None
+
+    @property
+    def steps(self) -> list[Step]:
+        return [*self.firsts, *self.then]
+
+    @property
+    def kind(self) -> str:
+        return "io" if any(getattr(s.plugin, "kind", "cpu") == "io" for s in self.steps) else "cpu"
+
+    @property
+    def size(self) -> int | None:
+        """Rows per request the slowest step prefers."""
+        wishes = [s.plugin.request_size for s in self.steps if getattr(s.plugin, "request_size", None)]
+        return min(wishes, default=None)
+
+    @property
+    def needs_real(self) -> bool:
+        return any(hasattr(s.plugin, "fit") for s in self.steps)
+
+    def conditions(self, axes: Sequence[str]) -> bool:
+        if not axes:
+            return True
+        return all(hasattr(s.plugin, "conditions") and s.plugin.conditions(list(axes)) for s in self.firsts)
+
+    def fit(self, train: pl.DataFrame, schema: Schema) -> None:
+        modelled = schema.modelled
+        for step in self.firsts:
+            if hasattr(step.plugin, "fit"):
+                if not modelled:
+                    raise Refusal(f"generate: {step.use}: the real data has no column a table model can learn")
+                step.plugin.fit(train.select(modelled), schema.select(modelled))
+        self._order = schema.names
+        self.add_identity(train, schema)
+        for step in self.then:
+            if hasattr(step.plugin, "fit"):
+                step.plugin.fit(train, schema)
+
+    def add_identity(self, train: pl.DataFrame, schema: Schema) -> None:
+        """Identifiers and personal data are made up afresh, unless a declared generator makes those columns."""
+        missing = [c for c in schema.of("identifier", "personal") if c not in self.schema()]
+        if (
+            missing
+            and all(hasattr(s.plugin, "fit") for s in self.firsts)
+            and not any(s.use == _IDENTITY for s in self.then)
+        ):
+            self.then.insert(0, Step(_IDENTITY, {}, build("generate", {"use": _IDENTITY})))
+            self.then[0].plugin.fit(train, schema)
+
+    def schema(self) -> dict[str, pl.DataType]:
+        """Columns in the real data's order where there is one, else as made."""
+        made: dict[str, pl.DataType] = {}
+        for step in self.steps:
+            made |= step.plugin.schema()
+        if self._order is None:
+            return made
+        return {
+            c: made[c] for c in [*(c for c in self._order if c in made), *(c for c in made if c not in self._order)]
+        }
+
+    def member(self, ordinal: int, cell: int) -> int:
+        """Which first step answers: a low-discrepancy sequence, so that shares hold over any stretch of requests."""
+        if len(self.firsts) == 1:
+            return 0
+        u = (0.5 + (ordinal + 1) * 0.6180339887498949 + cell * 0.7548776662466927) % 1.0
+        total = 0.0
+        for j, share in enumerate(self.shares):
+            total += share / sum(self.shares)
+            if u < total:
+                return j
+        return len(self.shares) - 1
+
+    def generate(self, request: Request) -> pl.DataFrame:
+        member = self.member(request.ordinal, request.cell.index)
+        frame = self._step(self.firsts[member], request, member)
+        for j, step in enumerate(self.then):
+            given = replace(request, given=frame, n=frame.height if isinstance(frame, pl.DataFrame) else request.n)
+            added = self._step(step, given, len(self.firsts) + j)
+            if added.height != frame.height:
+                raise ValueError(f"{step.use} completed {added.height} of {frame.height} rows")
+            frame = frame.with_columns(added.get_columns())
+        return frame
+
+    @staticmethod
+    def _step(step: Step, request: Request, place: int) -> pl.DataFrame:
+        made: pl.DataFrame = step.plugin.generate(replace(request, seed=seed_of(request.seed, step.use, place)))
+        return made
+
+    def save(self, folder: Path, private: Path) -> None:
+        """Fitted state of every step, those that hold real rows apart."""
+        for j, step in enumerate(self.steps):
+            if hasattr(step.plugin, "save"):
+                target = (private if getattr(step.plugin, "private_model", False) else folder) / f"{j}-{step.use}"
+                target.mkdir(parents=True, exist_ok=True)
+                step.plugin.save(target)
+
+    def load(self, folder: Path, private: Path, order: Sequence[str] | None) -> None:
+        self._order = list(order) if order is not None else None
+        for j, step in enumerate(self.steps):
+            if hasattr(step.plugin, "load"):
+                source = (private if getattr(step.plugin, "private_model", False) else folder) / f"{j}-{step.use}"
+                step.plugin.load(source)
+
+    def declared(self) -> list[Use]:
+        """The generators as configuration, from which `maker` builds an equal one."""
+        first: list[Use] = [{"use": s.use, **s.config} for s in self.firsts]
+        if len(first) > 1:
+            first = [{"mix": [{**u, "share": w} for u, w in zip(first, self.shares, strict=True)]}]
+        return [*first, *({"use": s.use, **s.config} for s in self.then)]
+
+
+_IDENTITY = "tabular.identity"
+
+
+def maker(uses: Sequence[Use], source: str = "spec") -> Maker:
+    """Builds the generators that a spec declares. Raises Refusal naming the key that is wrong."""
+    head, *rest = uses
+    firsts, shares = [], []
+    for j, member in enumerate(head.get("mix", [head])):
+        at = f"{source}: generate" + (f".mix.{j}" if "mix" in head else "")
+        config = {k: v for k, v in member.items() if k != "share"}
+        if "use" not in config:
+            raise Refusal(f"{at}: each member of a mix needs 'use' and 'share'")
+        share = member.get("share", 1.0)
+        if not isinstance(share, int | float) or share <= 0:
+            raise Refusal(f"{at}: share: {share!r} is not a positive number")
+        firsts.append(_step_of(config, at))
+        shares.append(float(share))
+    if not firsts:
+        raise Refusal(f"{source}: generate.mix: at least one member is needed")
+    then = []
+    for j, use in enumerate(rest, 1):
+        at = f"{source}: generate.{j}"
+        if "mix" in use:
+            raise Refusal(f"{at}: 'mix' can only make the rows, so it comes first")
+        step = _step_of(use, at)
+        if not getattr(step.plugin, "completes", False):
+            raise Refusal(
+                f"{at}: {step.use} makes rows of its own; only the first generator of a chain does (or use 'mix')"
+            )
+        then.append(step)
+    return Maker(firsts, shares, then)
+
+
+def _step_of(use: Use, at: str) -> Step:
+    return Step(str(use["use"]), {k: v for k, v in use.items() if k != "use"}, build("generate", use, at))

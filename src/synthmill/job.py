@@ -1,0 +1,111 @@
+"""What fills a run: fitted generators and checks, the cells, and how the work is cut into requests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from .candidates import Work
+from .cells import ANY, Cell, Ledger
+from .compose import Maker
+from .frame import seed_of
+from .plugins import Request
+from .spec import Budget, EngineNeed, Fill
+
+
+@dataclass
+class Station:
+    """A check with the name it is reported under."""
+
+    use: str
+    plugin: Any
+
+    @property
+    def remembers(self) -> bool:
+        return hasattr(self.plugin, "remember")
+
+    @property
+    def private(self) -> bool:
+        return bool(getattr(self.plugin, "private", False))
+
+
+@dataclass
+class Job:
+    """Everything that fills a run: fitted generators and checks, cells, and how the work is cut."""
+
+    seed: int
+    maker: Maker
+    cells: list[Cell]
+    verify: list[Station]
+    filters: list[Station]
+    monitors: list[Station] = field(default_factory=list)
+    depth: int = 1
+    max_attempts: int = 20
+    fill: Fill = field(default_factory=Fill)
+    engine: EngineNeed = field(default_factory=EngineNeed)
+    budget: Budget = field(default_factory=Budget)
+
+    @property
+    def early(self) -> list[Station]:
+        """Checks that need no memory of what was admitted; they run in workers."""
+        return [*self.verify, *(s for s in self.filters if not s.remembers)]
+
+    @property
+    def late(self) -> list[Station]:
+        return [s for s in self.filters if s.remembers]
+
+    @property
+    def stations(self) -> list[Station]:
+        return [*self.early, *self.late]
+
+    @property
+    def names(self) -> list[str]:
+        """By `_check` number."""
+        return ["generator", *(s.use for s in self.stations), "cover"]
+
+    @property
+    def axes(self) -> list[str]:
+        return list(dict.fromkeys(a for c in self.cells for a, _ in c.levels))
+
+    @property
+    def window(self) -> int:
+        return self.fill.window or (64 if self.maker.kind == "io" else 16)
+
+    @property
+    def group(self) -> int:
+        return self.fill.group or (32 if self.maker.kind == "io" else 1)
+
+    @property
+    def size(self) -> int:
+        return self.fill.size or self.maker.size or (16 if self.maker.kind == "io" else 20_000)
+
+    def ledger(self) -> Ledger:
+        return Ledger(self.cells, self.max_attempts, self.size, self.maker.conditions(self.axes))
+
+    def work(self) -> Work:
+        plugins = [s.plugin for s in self.early]
+        return Work(self.maker, plugins, self.maker.schema(), bare=self.maker.kind == "io")
+
+    def request(self, k: int, cell: int, ordinal: int, n: int, *stream: object) -> Request:
+        """The seed depends on names alone: spec seed, generators, cell, ordinal (and the stream of a further draw)."""
+        asked = self.cells[cell] if cell != ANY else Cell(ANY, (), 0)
+        uses = [s.use for s in self.maker.steps]
+        return Request(k, asked, ordinal, n, seed_of(self.seed, uses, asked.label, ordinal, *stream))
+
+
+@dataclass
+class Progress:
+    """How far the filling is, for whoever watches. tally: (checks, 4) candidates per check and status."""
+
+    names: list[str]
+    cells: list[Cell]
+    accepted: Any
+    asked: int
+    candidates: int
+    tally: Any
+    seconds: float
+    warnings: list[str]
+
+
+Watch = Callable[[Progress], None]

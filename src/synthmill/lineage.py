@@ -1,0 +1,58 @@
+"""Where each record came from: narrow columns beside the data, one row per request, dictionaries in the manifest."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from .frame import digest
+from .refusal import Refusal
+
+ROWS = {"_k": pl.UInt32(), "_i": pl.UInt32(), "_cell": pl.Int32(), "_score": pl.Float32()}
+REQUESTS = {"k": pl.UInt32(), "cell": pl.Int32(), "ordinal": pl.UInt32(), "n": pl.UInt32(), "member": pl.UInt8()}
+
+
+@dataclass(frozen=True)
+class Source:
+    """One generator in the manifest. parents: digests of what it was fitted on; depth: of the records it makes."""
+
+    use: str
+    version: str
+    config: dict[str, Any]
+    digest: str
+    depth: int
+    parents: tuple[str, ...] = ()
+    licence: str | None = None
+
+
+def depth_after(parents: Iterable[int]) -> int:
+    """0 is real; a synthetic record is one generation deeper than its deepest parent."""
+    return 1 + max(parents, default=0)
+
+
+def version_of(plugin: object) -> str:
+    """Digest of the plugin's own source, so that an edited generator is a different generator."""
+    declared = getattr(plugin, "version", None)
+    if declared:
+        return str(declared)
+    try:
+        return digest(inspect.getsource(type(plugin)))[:12]
+    except (OSError, TypeError):
+        return "unknown"
+
+
+def config_digest(config: Mapping[str, Any]) -> str:
+    return digest(dict(config))[:12]
+
+
+def parse_id(record: str) -> tuple[str, int, int]:
+    """(run, k, i) of a synthetic record's id. Raises Refusal when it is not one."""
+    run, _, rest = record.partition("-")
+    k, _, i = rest.partition("-")
+    if len(run) != 12 or not k.isdigit() or not i.isdigit():
+        raise Refusal(f"'{record}' is not the id of a synthetic record; ids look like 0123456789ab-0-17")
+    return run, int(k), int(i)
