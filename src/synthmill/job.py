@@ -9,7 +9,7 @@ from typing import Any
 from .candidates import Work
 from .cells import ANY, Cell, Ledger
 from .compose import Maker
-from .frame import seed_of
+from .lineage import request_seed
 from .plugins import Request
 from .spec import Budget, EngineNeed, Fill
 
@@ -91,7 +91,7 @@ class Job:
         """The seed depends on names alone: spec seed, generators, cell, ordinal (and the stream of a further draw)."""
         asked = self.cells[cell] if cell != ANY else Cell(ANY, (), 0)
         uses = [s.use for s in self.maker.steps]
-        return Request(k, asked, ordinal, n, seed_of(self.seed, uses, asked.label, ordinal, *stream))
+        return Request(k, asked, ordinal, n, request_seed(self.seed, uses, asked.label, ordinal, *stream))
 
 
 @dataclass

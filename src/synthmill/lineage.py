@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from .frame import digest
+from .frame import digest, seed_of
 from .refusal import Refusal
 
 ROWS = {"_k": pl.UInt32(), "_i": pl.UInt32(), "_cell": pl.Int32(), "_score": pl.Float32()}
@@ -43,6 +43,11 @@ def version_of(plugin: object) -> str:
         return digest(inspect.getsource(type(plugin)))[:12]
     except (OSError, TypeError):
         return "unknown"
+
+
+def request_seed(seed: int, uses: list[str], cell: str, ordinal: int, *stream: object) -> int:
+    """The seed of a request from names alone, so that it need not be stored. stream: of a further draw or a preview."""
+    return seed_of("request", seed, uses, cell, ordinal, *stream)
 
 
 def config_digest(config: Mapping[str, Any]) -> str:

@@ -8,6 +8,8 @@ import importlib.util
 import inspect
 import pkgutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -116,6 +118,7 @@ class Evidence:
     unfiltered: synthetic plus what the `copies` filter took out, if that is known. blend: the blended training set.
     holdout is never seen by anything that fits or prompts. weights: one per synthetic row, to undo rebalancing.
     reference: how the table came to be when it is a floor or a ceiling ("independent", "bootstrap", "fresh"), else "".
+    entity: the column of train and holdout whose values are resampled as one; None: every row is its own.
     """
 
     synthetic: pl.DataFrame
@@ -129,6 +132,7 @@ class Evidence:
     blend: pl.DataFrame | None = None
     weights: pl.Series | None = None
     reference: str = ""
+    entity: str | None = None
 
     def rng(self, *names: object) -> np.random.Generator:
         return np.random.default_rng(seed_of(self.seed, "evidence", *names))
@@ -138,8 +142,10 @@ class Evidence:
 class Metric(Protocol):
     """Compares data with held-out real data.
 
-    Optional: `references: tuple[str, ...]`: which floors and ceilings to measure it on
-    ("independent", "bootstrap", "fresh"); the line calls `measure` again with those tables.
+    Optional: `measures: tuple[str, ...]`: the names it can answer with, so that a bar on another is refused early;
+    `references: tuple[str, ...]`: which floors and ceilings to measure it on ("independent", "bootstrap", "fresh"):
+    `measure` is called again with those tables; `as_made = True`: it wants the table as it was made, others get a
+    rebalanced one at real shares.
     """
 
     def measure(self, evidence: Evidence) -> list[Measure]: ...
@@ -194,6 +200,19 @@ def public_class(module: Any) -> type:
     return public[0]
 
 
+_FOLDER: ContextVar[Path] = ContextVar("folder of the spec", default=Path("."))
+
+
+@contextmanager
+def relative_to(folder: Path) -> Iterator[None]:
+    """Within it, `file.py:name` is looked for beside the spec rather than in the current folder."""
+    token = _FOLDER.set(folder)
+    try:
+        yield
+    finally:
+        _FOLDER.reset(token)
+
+
 def load_object(name: str, at: str) -> Any:
     """`package.module:attribute` or `file.py:attribute`: the user's own code, imported by name, never evaluated."""
     where, _, attribute = name.rpartition(":")
@@ -214,7 +233,7 @@ def load_object(name: str, at: str) -> Any:
 def _module_of(where: str) -> Any:
     if not where.endswith(".py"):
         return importlib.import_module(where)
-    path = Path(where)
+    path = _FOLDER.get() / where
     if not path.is_file():
         raise FileNotFoundError(where)
     spec = importlib.util.spec_from_file_location(f"_user_{path.stem}_{seed_of(str(path.resolve())):x}"[:60], path)

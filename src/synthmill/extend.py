@@ -1,0 +1,44 @@
+"""More records of a finished run: its quotas grow, its model, seeds and ids go on where they were."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .make import Observer, Result, identity, make
+from .prepare import prepare
+from .real import Real
+from .refusal import Refusal
+from .run import Run
+from .spec import load_spec
+
+
+def extend(
+    root: str | Path, quota: int, cell: str | None = None, real: Real | None = None, observer: Observer | None = None
+) -> Result:
+    """Adds `quota` accepted records to every cell, or to the one with that label, and runs the line on.
+
+    Raises Refusal when the run was never made, or its real data or plugins have changed since.
+    """
+    if quota <= 0:
+        raise Refusal(f"--quota: {quota} is not a positive number")
+    root = Path(root)
+    Run.open(root)
+    spec, base = load_spec(root / "spec.yaml")
+    prepared = prepare(spec, str(root / "spec.yaml"), base, real)
+    run = Run.start(root, identity(prepared))
+    try:
+        labels = [c.label for c in prepared.job.cells]
+        if cell is not None and cell not in labels:
+            from .refusal import choices
+
+            raise Refusal(f"--cell: '{cell}' is no cell of this run; {choices(cell, labels)}")
+        added = dict(run.manifest.get("extended") or {})
+        for c in prepared.job.cells:
+            if cell is None or c.label == cell:
+                added[str(c.index)] = int(added.get(str(c.index), 0)) + quota
+        run.manifest["extended"] = added
+        run.manifest["filled"] = False
+        run.commit()
+    finally:
+        run.close()
+    return make(root / "spec.yaml", root, real, observer)

@@ -1,0 +1,271 @@
+"""The whole line: prepare, fill, blend, evaluate, release, report. Every stage can start again from the run directory."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from . import __version__
+from .blend import Blend, blend, save
+from .candidates import Made
+from .cells import Cell
+from .evaluate import Evaluation, evaluate
+from .frame import Status, payload
+from .job import Job, Watch
+from .line import Filling, fill
+from .prepare import Prepared, Say, prepare
+from .real import Real, real_ids
+from .refusal import Refusal
+from .release import BarResult, judge
+from .run import Run
+from .spec import Spec, load_spec
+
+DRAWS = 2
+"""Further draws of the generator under other seeds; with the run itself three seeds stand behind every interval."""
+DRAW_ROWS = 20_000
+
+
+@dataclass
+class Result:
+    """What a run came to. short: (cell, records missing) of every cell that stayed short."""
+
+    run: Run
+    accepted: int
+    short: list[tuple[str, int]]
+    stopped: str
+    blend: Blend | None = None
+    evaluation: Evaluation | None = None
+    bars: list[BarResult] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def released(self) -> bool:
+        return all(b.held for b in self.bars)
+
+    @property
+    def data(self) -> pl.DataFrame:
+        return self.run.data()
+
+
+@dataclass
+class Observer:
+    """Who watches a run: `say` gets a sentence per stage, `watch` the filling's progress."""
+
+    say: Say = lambda _: None
+    watch: Watch | None = None
+
+
+def make(
+    spec: str | Path | Spec,
+    out: str | Path | None = None,
+    real: Real | None = None,
+    observer: Observer | None = None,
+    fresh: bool = False,
+) -> Result:
+    """Runs the whole line and returns what came of it. The same call continues a run that was stopped.
+
+    out: the run directory (default `runs/<name>`). fresh: start anew even if a run is there.
+    Raises Refusal for bad input (code 2) and when a generator or a check failed on everything (code 1).
+    """
+    observer = observer or Observer()
+    prepared = _prepared(spec, real)
+    root = Path(out) if out is not None else Path("runs") / prepared.spec.name
+    if fresh and (root / "manifest.json").is_file():
+        shutil.rmtree(root)
+    run = Run.start(root, identity(prepared))
+    try:
+        return _run(prepared, run, observer)
+    finally:
+        run.close()
+
+
+def _prepared(spec: str | Path | Spec, real: Real | None) -> Prepared:
+    if isinstance(spec, Spec):
+        return prepare(spec, "spec", Path("."), real)
+    loaded, base = load_spec(spec)
+    return prepare(loaded, str(spec), base, real)
+
+
+def identity(prepared: Prepared) -> dict[str, Any]:
+    """What the manifest says from the start; nothing in it names a single real record."""
+    spec, real, job = prepared.spec, prepared.real, prepared.job
+    return {
+        "name": spec.name,
+        "digest": prepared.digest,
+        "spec": spec.model_dump(mode="json"),
+        "checks": job.names,
+        "cells": [{"label": c.label, "quota": c.quota} for c in job.cells],
+        "versions": {"synthmill": __version__, "python": platform.python_version(), "polars": pl.__version__},
+        "real": real
+        and {
+            "source": Path(real.source).name,
+            "digest": real.digest,
+            "train": real.train.height,
+            "holdout": real.holdout.height,
+            "depth": real.depth,
+            "target": real.target,
+            "entity": real.entity,
+            "schema": real.schema.to_json(),
+            "licence": spec.real.licence if spec.real else None,
+            "notes": list(real.notes),
+        },
+    }
+
+
+def _run(prepared: Prepared, run: Run, observer: Observer) -> Result:
+    _keep_spec(prepared, run)
+    with _timed(run, "fit"):
+        prepared.fit(observer.say, run)
+    job = prepared.job
+    job.cells = extended(job.cells, run)
+    observer.say(
+        f"filling {len(job.cells)} cell{'s' * (len(job.cells) > 1)}, {sum(c.quota for c in job.cells):,} records asked"
+    )
+    filling = fill(job, run, observer.watch)
+    result = _outcome(filling, run)
+    if filling.stopped and not result.accepted:
+        raise Refusal(f"{run.root}: {filling.stopped}; {_first_reason(run)}", 1)
+    finish(prepared, result, observer)
+    return result
+
+
+def finish(prepared: Prepared, result: Result, observer: Observer) -> None:
+    """Everything after filling. Blend, bars and report may change on a finished run."""
+    from .report import write_documents
+
+    run, spec, real = result.run, prepared.spec, prepared.real
+    if real is not None and (spec.blend or spec.evaluate) and result.accepted:
+        with _timed(run, "blend"):
+            result.blend = _blend(prepared, run, observer) if spec.blend else None
+        with _timed(run, "evaluate"):
+            result.evaluation = _evaluate(prepared, result, observer) if spec.evaluate else None
+    if result.evaluation is not None:
+        result.bars = judge(result.evaluation, spec.release)
+    elif spec.release:
+        result.bars = judge(Evaluation([]), spec.release)
+    run.manifest["released"] = result.released if spec.release else None
+    run.manifest["bars"] = [vars(b) for b in result.bars]
+    run.commit()
+    with _timed(run, "report"):
+        observer.say("writing report.html, README.md and croissant.json")
+        write_documents(run)
+
+
+def extended(cells: list[Cell], run: Run) -> list[Cell]:
+    """The cells with what `extend` added to their quotas."""
+    added = run.manifest.get("extended") or {}
+    return [Cell(c.index, c.levels, c.quota + int(added.get(str(c.index), 0))) for c in cells]
+
+
+def _keep_spec(prepared: Prepared, run: Run) -> None:
+    """The spec as it was understood, with paths that hold from the run directory."""
+    import yaml
+
+    data = prepared.spec.model_dump(mode="json", exclude_defaults=True)
+    for key in ("path", "holdout"):
+        value = (data.get("real") or {}).get(key)
+        if isinstance(value, str) and "://" not in value:
+            data["real"][key] = os.path.relpath(prepared.base / value, run.root)
+    run.write("spec.yaml", yaml.safe_dump(data, sort_keys=False, allow_unicode=True))
+
+
+def _outcome(filling: Filling, run: Run) -> Result:
+    ledger = filling.ledger
+    short = [(c.label, int(n)) for c, n in zip(filling.job.cells, ledger.room(), strict=True) if n]
+    accepted = int(ledger.accepted.sum())
+    run.manifest["cells"] = [
+        {"label": c.label, "quota": c.quota, "accepted": int(a), "short": int(max(0, c.quota - a))}
+        for c, a in zip(filling.job.cells, ledger.accepted, strict=True)
+    ]
+    run.commit()
+    return Result(run, accepted, short, filling.stopped, warnings=list(filling.warnings))
+
+
+def _first_reason(run: Run) -> str:
+    rejected = run.rejected()
+    reasons = rejected.filter(pl.col("_status") == Status.ERROR)["_reason"].drop_nulls()
+    return f"the first said: {reasons[0]}" if len(reasons) else "nothing was made"
+
+
+def _blend(prepared: Prepared, run: Run, observer: Observer) -> Blend:
+    real, need = prepared.real, prepared.spec.blend
+    if real is None or need is None:
+        raise Refusal(f"{prepared.source}: blend: needs real data and a 'blend' section")
+    observer.say(f"blending: {need.real:.0%} real")
+    train = real.train.with_columns(
+        pl.Series("_id", real_ids(real.train, real.entity, real.source, _id_key(run))),
+        pl.lit(0, pl.UInt8).alias("_depth"),
+    )
+    made = blend(run.data(), train, need, prepared.spec.seed, prepared.job.cells)
+    save(made, run.root)
+    return made
+
+
+def _id_key(run: Run) -> bytes:
+    """The key of real records' ids. It stays under `private/`: with it, who is in the data could be tested."""
+    path = run.root / "private" / "id.key"
+    if not path.is_file():
+        path.write_bytes(os.urandom(32))
+        path.chmod(0o600)
+    return path.read_bytes()
+
+
+def _evaluate(prepared: Prepared, result: Result, observer: Observer) -> Evaluation:
+    real, run, job = prepared.real, result.run, prepared.job
+    if real is None:
+        raise Refusal(f"{prepared.source}: evaluate: there is no real data to compare with")
+    observer.say("evaluating on held-out real data")
+    data = run.data()
+    columns = payload(data)
+    hidden = run.private_rejected().filter(pl.col("_status") == Status.FAIL).select(columns)
+    made = evaluate(
+        data.select(columns),
+        real,
+        prepared.spec.evaluate,
+        prepared.spec.seed,
+        draws=tuple(further_draw(job, d, min(data.height, DRAW_ROWS)) for d in range(1, DRAWS + 1)),
+        unfiltered=pl.concat([data.select(columns), hidden]) if hidden.height else None,
+        blend=result.blend.frame.select(columns) if result.blend else None,
+        cells=job.cells if len(job.cells) > 1 else None,
+        progress=observer.say,
+    )
+    run.write("evaluation.json", made.to_json())
+    return made
+
+
+def further_draw(job: Job, stream: int, rows: int) -> pl.DataFrame:
+    """What the generator makes under another seed, with the run's cells in the run's shares, verified but without quotas."""
+    work = job.work()
+    conditional = job.maker.conditions(job.axes)
+    total = sum(c.quota for c in job.cells)
+    made: list[pl.DataFrame] = []
+    k = 0
+    for index, share in [(c.index, c.quota / total) for c in job.cells] if conditional else [(-1, 1.0)]:
+        left = round(rows * share)
+        ordinal = 0
+        while left > 0:
+            n = min(left, job.size)
+            request = job.request(k, index, ordinal, n, "draw", stream)
+            answer: Made = work.make(request)
+            made.append(work.judge([(request, answer)]))
+            left, ordinal, k = left - n, ordinal + 1, k + 1
+    frame = pl.concat(made) if made else pl.DataFrame(schema=work.schema)
+    return frame.filter(pl.col("_status") == Status.PASS).select(list(work.schema)) if made else frame
+
+
+@contextmanager
+def _timed(run: Run, stage: str) -> Iterator[None]:
+    start = time.monotonic()
+    yield
+    times = run.manifest.setdefault("times", {})
+    times[stage] = round(time.monotonic() - start, 2)
+    run.commit()

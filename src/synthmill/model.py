@@ -1,0 +1,201 @@
+"""A fitted generator to keep: `fit(frame).sample(1000)`, saved and loaded without pickle."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from .cells import ANY, Bin, Cell, Level, holds
+from .compose import Maker, maker
+from .frame import digest, seed_of
+from .lineage import depth_after
+from .plugins import Request
+from .real import Real, from_frame
+from .refusal import Refusal, choices
+from .run import Run, atomic
+from .schema import Schema
+from .spec import Use
+from .tables.read import from_any
+
+ATTEMPTS = 200
+"""Rows tried per row wanted, where the generator cannot condition on what `where` asks."""
+
+
+class Model:
+    """A fitted generator. `sample` gives rows of the kind of frame that was fitted (polars, pandas or Arrow)."""
+
+    def __init__(self, made: Maker, schema: Schema | None, depth: int, source: str, back: Any = None) -> None:
+        self.maker, self.schema, self.depth, self.source = made, schema, depth, source
+        self._back = back or (lambda frame: frame)
+
+    def sample(self, n: int, where: Mapping[str, Any] | None = None, seed: int = 0) -> Any:
+        """n rows, all within `where` (values, or Bin for ranges). The same seed gives the same rows.
+
+        Raises Refusal when `where` names no column or value of the model, or when too few such rows turn up.
+        """
+        return self._back(self.draw(n, where, seed))
+
+    def draw(self, n: int, where: Mapping[str, Any] | None = None, seed: int = 0) -> pl.DataFrame:
+        if n < 0:
+            raise Refusal(f"-n: {n} is negative")
+        levels = self._levels(where or {})
+        cell = Cell(0, tuple(levels.items()), n)
+        able = self.maker.conditions(list(levels))
+        asked = cell if able else Cell(ANY, (), n)
+        size = self.maker.size or 20_000
+        got, have, tried, k = [self._empty()], 0, 0, 0
+        while have < n and tried <= ATTEMPTS * max(n, 100):
+            share = 1.0 if able or not tried else max(have, 1) / tried
+            m = int(min(size, max(1, (n - have) / share * (1.0 if able else 1.1))))
+            seeded = seed_of("sample", seed, cell.label, k)
+            rows = self.maker.generate(Request(k, asked, k, m, seeded)).filter(holds(levels))
+            got.append(rows.head(n - have))
+            have, tried, k = have + got[-1].height, tried + m, k + 1
+        if have < n:
+            raise Refusal(
+                f"--where {cell.label}: {have} of {n} rows turned up in {tried:,} tries; such rows are too rare for this generator"
+            )
+        return pl.concat(got)
+
+    def _empty(self) -> pl.DataFrame:
+        return pl.DataFrame(schema=self.maker.schema())
+
+    def _levels(self, where: Mapping[str, Any]) -> dict[str, Level]:
+        columns = self.maker.schema()
+        for name, level in where.items():
+            if name not in columns:
+                raise Refusal(f"--where {name}: there is no such column; {choices(name, columns)}")
+            known = self.schema[name].levels if self.schema is not None and name in self.schema else ()
+            if known and not isinstance(level, Bin) and level not in known:
+                raise Refusal(f"--where {name}: '{level}' is no value of it; {choices(level, known)}")
+        return dict(where)
+
+    def save(self, folder: str | Path) -> Path:
+        """A folder with `model.json` and the fitted arrays; what holds real rows lies under its `private/`."""
+        folder = Path(folder)
+        if folder.exists() and any(folder.iterdir()) and not (folder / "model.json").exists():
+            raise Refusal(f"{folder}: the folder is not empty and holds no model; choose another")
+        folder.mkdir(parents=True, exist_ok=True)
+        self.maker.save(folder / "models", folder / "private" / "models")
+        about = {
+            "version": 1,
+            "generate": self.maker.declared(),
+            "schema": self.schema.to_json() if self.schema else None,
+            "depth": self.depth,
+            "source": self.source,
+        }
+        text = json.dumps(about, indent=1, default=str)
+        atomic(folder / "model.json", lambda f: f.write(text.encode()))
+        return folder
+
+    def export(self, frame: pl.DataFrame, seed: int) -> pl.DataFrame:
+        """The rows with ids, origin and depth, so that nobody later takes them for real."""
+        run = digest("sample", self.source, self.maker.declared(), seed)[:12]
+        ids = pl.Series("_id", [f"{run}-0-{i}" for i in range(frame.height)], dtype=pl.String)
+        return frame.with_columns(
+            ids,
+            pl.lit("synthetic").alias("_origin"),
+            pl.lit(run).alias("_run"),
+            pl.lit(self.depth, pl.UInt8).alias("_depth"),
+        )
+
+
+def fit(
+    frame: Any,
+    generate: str | Use | Sequence[Use] = "tabular.copula",
+    *,
+    target: str | None = None,
+    columns: Mapping[str, str] | None = None,
+) -> Model:
+    """A model of a table (polars, pandas, Arrow). All rows are learned from: for a held-out evaluation use a spec.
+
+    Raises Refusal for a table that no model can learn from, and for wrong options.
+    """
+    table, back = from_any(frame)
+    real = from_frame(table, target=target, columns=dict(columns or {}), holdout=None)
+    return fit_real(real, generate, back)
+
+
+def fit_real(real: Real, generate: str | Use | Sequence[Use], back: Any = None) -> Model:
+    uses: list[Any] = [generate] if isinstance(generate, str | Mapping) else list(generate)
+    made = maker([{"use": u} if isinstance(u, str) else u for u in uses], "generate")
+    made.fit(real.train, real.schema)
+    return Model(made, real.schema, depth_after([real.depth]), real.digest, back)
+
+
+def load(folder: str | Path) -> Model:
+    """A saved model, or the fitted generator of a run."""
+    folder = Path(folder)
+    if (folder / "manifest.json").is_file():
+        run = Run.open(folder)
+        about = {
+            "generate": run.manifest["generate"],
+            "schema": (run.manifest["real"] or {}).get("schema"),
+            "depth": run.manifest["generators"][0]["depth"],
+            "source": run.manifest["digest"],
+        }
+    elif (folder / "model.json").is_file():
+        about = json.loads((folder / "model.json").read_text())
+    else:
+        raise Refusal(f"{folder}: neither a saved model (model.json) nor a run (manifest.json)")
+    schema = Schema.from_json(about["schema"]) if about["schema"] else None
+    made = maker(about["generate"], str(folder))
+    made.load(folder / "models", folder / "private" / "models", schema.names if schema else None)
+    return Model(made, schema, about["depth"], about["source"])
+
+
+_CONDITION = re.compile(r"^\s*(?P<name>[^=<>]+?)\s*(?P<op>>=|<=|=|<|>)(?P<value>.*)$", re.S)
+
+
+def parse_where(
+    conditions: Sequence[str], schema: Schema | None, columns: Mapping[str, pl.DataType]
+) -> dict[str, Level]:
+    """`income=>50K`, `age>=30`, `age<40` -> levels in the columns' own types; two bounds on a column make a range."""
+    found: dict[str, Level] = {}
+    for text in conditions:
+        match = _CONDITION.match(text)
+        if not match:
+            raise Refusal(f"--where {text}: write for example income='>50K' or 'age>=30'")
+        name, op, value = match["name"], match["op"], match["value"].strip()
+        if name not in columns:
+            raise Refusal(f"--where {name}: there is no such column; {choices(name, columns)}")
+        typed = _typed(name, value, columns[name])
+        if op == "=":
+            found[name] = typed
+        else:
+            if not columns[name].is_numeric() and not columns[name].is_temporal():
+                raise Refusal(f"--where {text}: {name} holds text; only '=' compares text")
+            found[name] = _narrow(found.get(name), op, typed, columns[name])
+    return found
+
+
+def _typed(name: str, value: str, dtype: pl.DataType) -> Any:
+    if dtype == pl.String:
+        return value
+    try:
+        if dtype.is_temporal():
+            return pl.Series([value]).str.to_datetime().cast(dtype)[0]
+        return pl.Series([value]).cast(dtype, strict=True)[0]
+    except pl.exceptions.PolarsError:
+        raise Refusal(f"--where {name}: '{value}' does not read as {dtype}") from None
+
+
+def _narrow(before: Level, op: str, value: Any, dtype: pl.DataType) -> Bin:
+    low, high = (before.low, before.high) if isinstance(before, Bin) else (None, None)
+    after = value
+    if op in (">", "<="):
+        if dtype.is_float():
+            after = float(np.nextafter(value, np.inf))
+        elif dtype.is_integer():
+            after = value + 1
+        else:
+            import datetime
+
+            after = value + (datetime.timedelta(days=1) if dtype == pl.Date else datetime.timedelta(microseconds=1))
+    return Bin(after, high) if op in (">", ">=") else Bin(low, after)

@@ -1,0 +1,157 @@
+"""From a spec to a job: the anchor is read, plugins are built and fitted, cells are laid out. Nothing is generated here."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from .compose import Maker, maker
+from .cover import cells_of
+from .job import Job, Station
+from .lineage import Source, depth_after, version_of
+from .plugins import build, relative_to
+from .real import Real, load
+from .refusal import Refusal
+from .run import Run
+from .spec import Spec, Use
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Prepared:
+    """A spec with everything it names. source: the file it came from, for sentences; base: what its paths are relative to."""
+
+    spec: Spec
+    source: str
+    base: Path
+    real: Real | None
+    job: Job
+    digest: str = ""
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """The run's identity: the spec, the real data's content, and the plugins' own code. Fitting does not change it."""
+        plugins = [version_of(s.plugin) for s in [*self.job.maker.steps, *self.job.stations, *self.job.monitors]]
+        self.digest = self.spec.fill_digest(self.real.digest if self.real else "", plugins)
+
+    @property
+    def sources(self) -> list[Source]:
+        parents = (self.real.digest,) if self.real else ()
+        return [s.source(self.job.depth, parents) for s in self.job.maker.steps]
+
+    def fit(self, say: Say = lambda _: None, run: Run | None = None) -> None:
+        """Fits generators and checks on train alone; with a run, generators are kept there, or found there."""
+        with relative_to(self.base):
+            self._fit_makers(say, run)
+            self._fit_stations(say)
+
+    def _fit_makers(self, say: Say, run: Run | None) -> None:
+        job, real = self.job, self.real
+        folder = (run.root / "models", run.root / "private" / "models") if run else None
+        if run and folder and run.manifest.get("models"):
+            job.maker = maker(run.manifest["generate"], self.source)
+            job.maker.load(*folder, run.manifest["columns"])
+            return
+        if job.maker.needs_real:
+            if real is None:
+                raise Refusal(
+                    f"{self.source}: generate: {job.maker.firsts[0].use} learns from real data; add 'real: {{path: ...}}'"
+                )
+            say(
+                f"fitting {', '.join(s.use for s in job.maker.steps if hasattr(s.plugin, 'fit'))} on {real.train.height:,} real rows"
+            )
+            job.maker.fit(real.train, real.schema)
+        if run and folder:
+            job.maker.save(*folder)
+            run.manifest["generate"] = job.maker.declared()
+            run.manifest["columns"] = real.schema.names if real and job.maker.needs_real else None
+            run.manifest["generators"] = [vars(s) for s in self.sources]
+            run.manifest["models"] = _files(folder[0])
+            run.commit()
+
+    def _fit_stations(self, say: Say) -> None:
+        made = self.job.maker.schema()
+        for station in [*self.job.stations, *self.job.monitors]:
+            if hasattr(station.plugin, "fit") and self.real is not None:
+                columns = [c for c in self.real.schema.names if c in made]
+                say(f"fitting {station.use}")
+                station.plugin.fit(self.real.train.select(columns), self.real.schema.select(columns))
+
+
+def _files(folder: Path) -> dict[str, str]:
+    """Digest of every fitted file, so that a record names the very model that made it. Never empty: it also marks 'saved'."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    return {"saved": "yes"} | {
+        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()[:16] for p in files
+    }
+
+
+def prepare(spec: Spec, source: str = "spec", base: Path | None = None, real: Real | None = None) -> Prepared:
+    """Reads and builds; raises Refusal for whatever is wrong before any work starts. real: instead of `spec.real.path`."""
+    base = base or Path(".")
+    with relative_to(base):
+        made = maker(spec.generate, source)
+        if real is None and spec.real is not None:
+            if spec.real.path is None:
+                raise Refusal(f"{source}: real: 'path' is required (or give the frame in Python)")
+            real = load(spec.real, base, spec.seed)
+        verify = _stations("verify", spec.verify, source)
+        filters = _stations("filter", spec.filter, source)
+        monitors = _stations("monitor", spec.monitor, source)
+    needy = [
+        s.use for s in [*filters, *monitors] if hasattr(s.plugin, "fit") and getattr(s.plugin, "needs_real", False)
+    ]
+    if real is None and needy:
+        raise Refusal(f"{source}: {needy[0]} compares with real data; add 'real: {{path: ...}}' or remove it")
+    if spec.evaluate and real is None:
+        raise Refusal(
+            f"{source}: evaluate: there is no real data to compare with; add 'real: {{path: ...}}' or remove 'evaluate'"
+        )
+    if spec.blend is not None and real is None and spec.blend.real > 0:
+        raise Refusal(
+            f"{source}: blend: there is no real data to blend in; add 'real: {{path: ...}}' or remove 'blend'"
+        )
+    from .release import check_bars
+
+    check_bars(spec.release, spec.evaluate, source)
+    cells = _cells(spec, real, made, source)
+    job = Job(
+        seed=spec.seed,
+        maker=made,
+        cells=cells,
+        verify=verify,
+        filters=filters,
+        monitors=monitors,
+        depth=depth_after([real.depth] if real and made.needs_real else []),
+        max_attempts=spec.cover.max_attempts,
+        fill=spec.fill,
+        engine=spec.engine,
+        budget=spec.budget,
+    )
+    return Prepared(spec, source, base, real, job, notes=list(real.notes) if real else [])
+
+
+def _stations(family: str, uses: Sequence[Use], source: str) -> list[Station]:
+    return [Station(str(u["use"]), build(family, u, f"{source}: {family}.{j}")) for j, u in enumerate(uses)]
+
+
+def _cells(spec: Spec, real: Real | None, made: Maker, source: str) -> Any:
+    schema = real.schema if real is not None and made.needs_real else None
+    train: pl.DataFrame | None = real.train if schema is not None and real is not None else None
+    cells = cells_of(spec.cover, train, schema, source)
+    if schema is None:
+        columns = made.schema()
+        for axis in spec.cover.axes:
+            if axis not in columns:
+                from .refusal import choices
+
+                raise Refusal(
+                    f"{source}: cover.axes.{axis}: no generator makes such a column; {choices(axis, columns)}"
+                )
+    return cells

@@ -1,0 +1,89 @@
+"""A taste before the run: ten candidates, what every check says of each, and what the whole would cost. Nothing is kept."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import polars as pl
+
+from .candidates import verdict_of
+from .cells import ANY
+from .frame import Status
+from .job import Job
+from .prepare import Prepared, Say
+
+PROBE = 400
+"""Candidates behind the estimates."""
+
+
+@dataclass(frozen=True)
+class Preview:
+    """candidates: payload; verdicts: one column per check, "pass" or status and reason.
+
+    yield_: share of the probe that passed everything; seconds, megabytes: of the whole run, from the probe's own cost.
+    """
+
+    candidates: pl.DataFrame
+    verdicts: pl.DataFrame
+    yield_: float
+    probe: int
+    seconds: float
+    megabytes: float
+    asked: int
+
+
+def preview(prepared: Prepared, n: int = 10, say: Say = lambda _: None) -> Preview:
+    """Raises Refusal for whatever would stop the run before it starts. prepared: fitted here."""
+    start = time.monotonic()
+    prepared.fit(say)
+    fitting = time.monotonic() - start
+    job = prepared.job
+    start = time.monotonic()
+    probe = _candidates(job, max(n, PROBE if job.maker.kind == "cpu" else n))
+    usable = probe.filter(pl.col("_status") == Status.PASS).select(list(job.maker.schema()))
+    passed = pl.Series([True] * usable.height, dtype=pl.Boolean)
+    columns = {}
+    for station in job.stations:
+        verdicts = verdict_of(station.plugin, usable)
+        passed = passed & (verdicts.status == Status.PASS)
+        columns[station.use] = _words(verdicts.status, verdicts.reason)
+    spent = time.monotonic() - start
+    asked = sum(c.quota for c in job.cells)
+    share = int(passed.sum()) / max(1, probe.height)
+    per_row = usable.estimated_size() / max(1, usable.height)
+    errors = probe.filter(pl.col("_status") != Status.PASS).head(n)
+    shown = usable.head(n) if usable.height else errors.select(usable.columns)
+    table = pl.DataFrame(columns).head(n) if usable.height else errors.select(pl.col("_reason").alias("generator"))
+    return Preview(
+        shown,
+        table,
+        share,
+        probe.height,
+        fitting + spent / max(1, probe.height) * asked / max(share, 1 / max(1, probe.height)),
+        per_row * asked * 0.3 / 1e6,
+        asked,
+    )
+
+
+def _candidates(job: Job, n: int) -> pl.DataFrame:
+    """Generated but unverified rows, spread over the cells."""
+    work = job.work()
+    work.checks = []
+    cells = [c.index for c in job.cells] if job.maker.conditions(job.axes) else [ANY]
+    cells = cells[: max(1, n)]
+    frames = []
+    for j, cell in enumerate(cells):
+        share = n // len(cells) + (j < n % len(cells))
+        request = job.request(j, cell, 0, max(1, share), "preview")
+        frames.append(work.judge([(request, work.make(request))]))
+    return pl.concat(frames)
+
+
+def _words(status: pl.Series, reason: pl.Series | str | None) -> pl.Series:
+    why = reason if isinstance(reason, pl.Series) else pl.repeat(reason, len(status), dtype=pl.String, eager=True)
+    names = {int(s): s.name.lower() for s in Status}
+    return pl.Series(
+        [names[s] if s == Status.PASS else f"{names[s]}: {w}" for s, w in zip(status, why, strict=True)],
+        dtype=pl.String,
+    )
