@@ -1,3 +1,35 @@
 """synthmill: training and test data that people can account for."""
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
 __version__ = "0.1.0"
+
+_DOORS = {
+    "make": "verbs.make",
+    "extend": "verbs.extend",
+    "blend": "verbs.blend",
+    "trace": "verbs.trace",
+    "check": "verbs.check",
+    "preview": "verbs.preview",
+    "evaluate": "verbs.score",
+    "fit": "verbs.fit",
+    "load": "verbs.fit",
+    "sample": "verbs.sample",
+    "Model": "verbs.fit",
+    "Spec": "spec",
+    "Run": "run",
+    "Bin": "cells",
+    "Refusal": "refusal",
+}
+_NAMES = {"evaluate": "score"}
+__all__ = [*_DOORS, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    """Doors are imported when used, so that `import synthmill` loads nothing heavy."""
+    if name not in _DOORS:
+        raise AttributeError(f"module 'synthmill' has no attribute '{name}'")
+    return getattr(import_module(f".{_DOORS[name]}", __name__), _NAMES.get(name, name))

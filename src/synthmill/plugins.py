@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, get_type_hints, runtime_checkable
 
 import numpy as np
 import polars as pl
@@ -261,16 +261,26 @@ def build(family: str, config: Mapping[str, Any], at: str = "") -> Any:
     for name in needed:
         if name not in options:
             raise Refusal(f"{at}: {use}: '{name}' is required")
-    if not dataclasses.is_dataclass(cls):
-        return cls(**options)
-    from pydantic import TypeAdapter, ValidationError
-
+    hints = get_type_hints(cls if dataclasses.is_dataclass(cls) else cls.__init__, include_extras=True)  # type: ignore[misc]
+    read = {k: _read(v, hints.get(k, Any), f"{at}: {use}: {k}") for k, v in options.items()}
     try:
-        return TypeAdapter(cls).validate_python(options)
+        return cls(**read)
+    except ValueError as e:
+        raise Refusal(f"{at}: {use}: {_lower(str(e))}") from None
+
+
+def _read(value: Any, hint: Any, at: str) -> Any:
+    from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+    lenient = not dataclasses.is_dataclass(hint) and not hasattr(hint, "model_config")
+    try:
+        return TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True) if lenient else None).validate_python(
+            value
+        )
     except ValidationError as e:
         first = e.errors()[0]
-        key = ".".join(str(p) for p in first["loc"])
-        raise Refusal(f"{at}: {use}: {key}: {first['input']!r}: {_lower(first['msg'])}") from None
+        inner = ".".join(str(p) for p in first["loc"] if not isinstance(p, str) or "[" not in p)
+        raise Refusal(f"{at}{'.' + inner if inner else ''}: {first['input']!r}: {_lower(first['msg'])}") from None
 
 
 def _lower(message: str) -> str:

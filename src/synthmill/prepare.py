@@ -16,9 +16,10 @@ from .job import Job, Station
 from .lineage import Source, depth_after, version_of
 from .plugins import build, relative_to
 from .real import Real, load
-from .refusal import Refusal
+from .refusal import Refusal, choices
 from .run import Run
-from .spec import Spec, Use
+from .schema import MODELLED
+from .spec import Spec, Use, load_spec
 
 Say = Callable[[str], None]
 
@@ -49,7 +50,13 @@ class Prepared:
         """Fits generators and checks on train alone; with a run, generators are kept there, or found there."""
         with relative_to(self.base):
             self._fit_makers(say, run)
-            self._fit_stations(say)
+            self._fit_stations(say, list(self.job.maker.schema()))
+
+    def fit_checks(self) -> None:
+        """Fits the checks alone, on the columns that will be made: what they find wrong needs no generating."""
+        with relative_to(self.base):
+            names = self.real.schema.of(*MODELLED, "identifier", "personal") if self.real else []
+            self._fit_stations(lambda _: None, names)
 
     def _fit_makers(self, say: Say, run: Run | None) -> None:
         job, real = self.job, self.real
@@ -75,8 +82,7 @@ class Prepared:
             run.manifest["models"] = _files(folder[0])
             run.commit()
 
-    def _fit_stations(self, say: Say) -> None:
-        made = self.job.maker.schema()
+    def _fit_stations(self, say: Say, made: Sequence[str]) -> None:
         for station in [*self.job.stations, *self.job.monitors]:
             if hasattr(station.plugin, "fit") and self.real is not None:
                 columns = [c for c in self.real.schema.names if c in made]
@@ -119,7 +125,7 @@ def prepare(spec: Spec, source: str = "spec", base: Path | None = None, real: Re
         )
     from .release import check_bars
 
-    check_bars(spec.release, spec.evaluate, source)
+    check_bars(spec.release, spec.evaluate)
     cells = _cells(spec, real, made, source)
     job = Job(
         seed=spec.seed,
@@ -137,6 +143,14 @@ def prepare(spec: Spec, source: str = "spec", base: Path | None = None, real: Re
     return Prepared(spec, source, base, real, job, notes=list(real.notes) if real else [])
 
 
+def prepared_from(spec: str | Path | Spec, real: Real | None = None) -> Prepared:
+    """From a spec's file or the Spec itself."""
+    if isinstance(spec, Spec):
+        return prepare(spec, "spec", Path("."), real)
+    loaded, base = load_spec(spec)
+    return prepare(loaded, str(spec), base, real)
+
+
 def _stations(family: str, uses: Sequence[Use], source: str) -> list[Station]:
     return [Station(str(u["use"]), build(family, u, f"{source}: {family}.{j}")) for j, u in enumerate(uses)]
 
@@ -149,8 +163,6 @@ def _cells(spec: Spec, real: Real | None, made: Maker, source: str) -> Any:
         columns = made.schema()
         for axis in spec.cover.axes:
             if axis not in columns:
-                from .refusal import choices
-
                 raise Refusal(
                     f"{source}: cover.axes.{axis}: no generator makes such a column; {choices(axis, columns)}"
                 )

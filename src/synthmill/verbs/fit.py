@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from .cells import ANY, Bin, Cell, Level, holds
-from .compose import Maker, maker
-from .frame import digest, seed_of
-from .lineage import depth_after
-from .plugins import Request
-from .real import Real, from_frame
-from .refusal import Refusal, choices
-from .run import Run, atomic
-from .schema import Schema
-from .spec import Use
-from .tables.read import from_any
+from synthmill.cells import ANY, Bin, Cell, Level, holds
+from synthmill.compose import Maker, maker
+from synthmill.frame import digest, seed_of
+from synthmill.lineage import depth_after
+from synthmill.plugins import Request
+from synthmill.real import Real, from_frame
+from synthmill.refusal import Refusal, choices
+from synthmill.run import Run, atomic
+from synthmill.schema import Schema
+from synthmill.spec import Use
+from synthmill.tables.read import from_any, read
 
 ATTEMPTS = 200
 """Rows tried per row wanted, where the generator cannot condition on what `where` asks."""
@@ -129,6 +129,10 @@ def fit_real(real: Real, generate: str | Use | Sequence[Use], back: Any = None) 
     return Model(made, real.schema, depth_after([real.depth]), real.digest, back)
 
 
+def fit_file(path: str | Path, use: str = "tabular.copula", table: str | None = None) -> Model:
+    return fit_real(from_frame(read(path, table), holdout=None), use)
+
+
 def load(folder: str | Path) -> Model:
     """A saved model, or the fitted generator of a run."""
     folder = Path(folder)
@@ -153,9 +157,7 @@ def load(folder: str | Path) -> Model:
 _CONDITION = re.compile(r"^\s*(?P<name>[^=<>]+?)\s*(?P<op>>=|<=|=|<|>)(?P<value>.*)$", re.S)
 
 
-def parse_where(
-    conditions: Sequence[str], schema: Schema | None, columns: Mapping[str, pl.DataType]
-) -> dict[str, Level]:
+def parse_where(conditions: Sequence[str], columns: Mapping[str, pl.DataType]) -> dict[str, Level]:
     """`income=>50K`, `age>=30`, `age<40` -> levels in the columns' own types; two bounds on a column make a range."""
     found: dict[str, Level] = {}
     for text in conditions:

@@ -13,6 +13,7 @@ import polars as pl
 from .cells import Assign, Cell
 from .frame import payload, rng_of
 from .refusal import Refusal
+from .run import atomic, write_parquet
 from .spec import BlendNeed
 
 
@@ -83,8 +84,6 @@ def _take(synthetic: int, real: int, share: float, total: int | None) -> tuple[t
 
 def save(made: Blend, run: Path) -> None:
     """Real rows go under `private/`; the synthetic side and the recipe can be shared."""
-    from .run import atomic, write_parquet
-
     origin = made.frame["_origin"]
     (run / "private" / "blend").mkdir(parents=True, exist_ok=True)
     (run / "blend").mkdir(exist_ok=True)

@@ -7,10 +7,10 @@ from typing import Any
 
 import polars as pl
 
-from .frame import Status, payload
-from .lineage import request_seed
-from .refusal import Refusal
-from .run import Run
+from synthmill.frame import Status, payload
+from synthmill.lineage import request_seed
+from synthmill.refusal import Refusal
+from synthmill.run import Run
 
 
 def trace(root: str | Path, record: str) -> dict[str, Any]:
@@ -76,6 +76,6 @@ def _verdict(run: Run, record: str, k: int, i: int) -> dict[str, Any]:
                 "verdict": Status(row["_status"]).name.lower(),
                 "score": row["_score"],
                 "reason": row["_reason"],
-                "checks": dict.fromkeys(checks[1:check if check is not None else len(checks) - 1], "pass"),
+                "checks": dict.fromkeys(checks[1 : check if check is not None else len(checks) - 1], "pass"),
             }
     raise Refusal(f"{run.root}: there is no record {record}; request {k} answered fewer rows")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from synthmill.prepare import prepare
+from synthmill.real import Real
+from synthmill.refusal import Refusal
+from synthmill.run import Run
+from synthmill.spec import load_spec
+
 from .make import Observer, Result, identity, make
-from .prepare import prepare
-from .real import Real
-from .refusal import Refusal
-from .run import Run
-from .spec import load_spec
 
 
 def extend(
@@ -29,7 +30,7 @@ def extend(
     try:
         labels = [c.label for c in prepared.job.cells]
         if cell is not None and cell not in labels:
-            from .refusal import choices
+            from synthmill.refusal import choices
 
             raise Refusal(f"--cell: '{cell}' is no cell of this run; {choices(cell, labels)}")
         added = dict(run.manifest.get("extended") or {})

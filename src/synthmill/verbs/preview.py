@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import polars as pl
 
-from .candidates import verdict_of
-from .cells import ANY
-from .frame import Status
-from .job import Job
-from .prepare import Prepared, Say
+from synthmill.candidates import verdict_of
+from synthmill.cells import ANY
+from synthmill.frame import Status
+from synthmill.job import Job
+from synthmill.prepare import Say, prepared_from
+from synthmill.refusal import Refusal
+from synthmill.spec import Spec
 
 PROBE = 400
 """Candidates behind the estimates."""
@@ -33,8 +36,11 @@ class Preview:
     asked: int
 
 
-def preview(prepared: Prepared, n: int = 10, say: Say = lambda _: None) -> Preview:
-    """Raises Refusal for whatever would stop the run before it starts. prepared: fitted here."""
+def preview(spec: str | Path | Spec, n: int = 10, say: Say = lambda _: None) -> Preview:
+    """n candidates with every verdict, and the estimates. Raises Refusal for whatever would stop the run before it starts."""
+    if n < 1:
+        raise Refusal(f"-n: {n} is not a positive number")
+    prepared = prepared_from(spec)
     start = time.monotonic()
     prepared.fit(say)
     fitting = time.monotonic() - start

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import shutil
@@ -14,20 +15,20 @@ from typing import Any
 
 import polars as pl
 
-from . import __version__
-from .blend import Blend, blend, save
-from .candidates import Made
-from .cells import Cell
-from .evaluate import Evaluation, evaluate
-from .frame import Status, payload
-from .job import Job, Watch
-from .line import Filling, fill
-from .prepare import Prepared, Say, prepare
-from .real import Real, real_ids
-from .refusal import Refusal
-from .release import BarResult, judge
-from .run import Run
-from .spec import Spec, load_spec
+from synthmill import __version__
+from synthmill.blending import Blend, blend, save
+from synthmill.candidates import Made
+from synthmill.cells import Cell
+from synthmill.evaluate import Evaluation, evaluate
+from synthmill.frame import Status, payload
+from synthmill.job import Job, Watch
+from synthmill.line import Filling, fill
+from synthmill.prepare import Prepared, Say, prepared_from
+from synthmill.real import Real, real_ids
+from synthmill.refusal import Refusal
+from synthmill.release import BarResult, judge
+from synthmill.run import Run
+from synthmill.spec import Spec
 
 DRAWS = 2
 """Further draws of the generator under other seeds; with the run itself three seeds stand behind every interval."""
@@ -77,7 +78,7 @@ def make(
     Raises Refusal for bad input (code 2) and when a generator or a check failed on everything (code 1).
     """
     observer = observer or Observer()
-    prepared = _prepared(spec, real)
+    prepared = prepared_from(spec, real)
     root = Path(out) if out is not None else Path("runs") / prepared.spec.name
     if fresh and (root / "manifest.json").is_file():
         shutil.rmtree(root)
@@ -86,13 +87,6 @@ def make(
         return _run(prepared, run, observer)
     finally:
         run.close()
-
-
-def _prepared(spec: str | Path | Spec, real: Real | None) -> Prepared:
-    if isinstance(spec, Spec):
-        return prepare(spec, "spec", Path("."), real)
-    loaded, base = load_spec(spec)
-    return prepare(loaded, str(spec), base, real)
 
 
 def identity(prepared: Prepared) -> dict[str, Any]:
@@ -105,19 +99,23 @@ def identity(prepared: Prepared) -> dict[str, Any]:
         "checks": job.names,
         "cells": [{"label": c.label, "quota": c.quota} for c in job.cells],
         "versions": {"synthmill": __version__, "python": platform.python_version(), "polars": pl.__version__},
-        "real": real
-        and {
-            "source": Path(real.source).name,
-            "digest": real.digest,
-            "train": real.train.height,
-            "holdout": real.holdout.height,
-            "depth": real.depth,
-            "target": real.target,
-            "entity": real.entity,
-            "schema": real.schema.to_json(),
-            "licence": spec.real.licence if spec.real else None,
-            "notes": list(real.notes),
-        },
+        "real": about_real(real, spec.real.licence if spec.real else None) if real else None,
+    }
+
+
+def about_real(real: Real, licence: str | None) -> dict[str, Any]:
+    """The anchor as the manifest tells it: counts, digest and schema, and nothing of a single record."""
+    return {
+        "source": Path(real.source).name,
+        "digest": real.digest,
+        "train": real.train.height,
+        "holdout": real.holdout.height,
+        "depth": real.depth,
+        "target": real.target,
+        "entity": real.entity,
+        "schema": real.schema.to_json(),
+        "licence": licence,
+        "notes": list(real.notes),
     }
 
 
@@ -140,7 +138,7 @@ def _run(prepared: Prepared, run: Run, observer: Observer) -> Result:
 
 def finish(prepared: Prepared, result: Result, observer: Observer) -> None:
     """Everything after filling. Blend, bars and report may change on a finished run."""
-    from .report import write_documents
+    from synthmill.report import write_documents
 
     run, spec, real = result.run, prepared.spec, prepared.real
     if real is not None and (spec.blend or spec.evaluate) and result.accepted:
@@ -151,9 +149,11 @@ def finish(prepared: Prepared, result: Result, observer: Observer) -> None:
     if result.evaluation is not None:
         result.bars = judge(result.evaluation, spec.release)
     elif spec.release:
-        result.bars = judge(Evaluation([]), spec.release)
+        result.bars = judge(Evaluation((), {}), spec.release)
     run.manifest["released"] = result.released if spec.release else None
-    run.manifest["bars"] = [vars(b) for b in result.bars]
+    run.manifest["bars"] = [
+        {"name": b.name, "bar": str(b.bar), "held": b.held, "sentence": b.sentence} for b in result.bars
+    ]
     run.commit()
     with _timed(run, "report"):
         observer.say("writing report.html, README.md and croissant.json")
@@ -201,13 +201,15 @@ def _blend(prepared: Prepared, run: Run, observer: Observer) -> Blend:
     if real is None or need is None:
         raise Refusal(f"{prepared.source}: blend: needs real data and a 'blend' section")
     observer.say(f"blending: {need.real:.0%} real")
-    train = real.train.with_columns(
-        pl.Series("_id", real_ids(real.train, real.entity, real.source, _id_key(run))),
-        pl.lit(0, pl.UInt8).alias("_depth"),
-    )
-    made = blend(run.data(), train, need, prepared.spec.seed, prepared.job.cells)
+    made = blend(run.data(), blend_inputs(real, run), need, prepared.spec.seed, prepared.job.cells)
     save(made, run.root)
     return made
+
+
+def blend_inputs(real: Real, run: Run) -> pl.DataFrame:
+    """Real training rows as a blend takes them: with keyed ids and their own depth. The holdout is not among them."""
+    ids = real_ids(real.train, real.entity, real.source, _id_key(run))
+    return real.train.with_columns(ids, real.train_depth.cast(pl.UInt8).alias("_depth"))
 
 
 def _id_key(run: Run) -> bytes:
@@ -231,14 +233,14 @@ def _evaluate(prepared: Prepared, result: Result, observer: Observer) -> Evaluat
         data.select(columns),
         real,
         prepared.spec.evaluate,
-        prepared.spec.seed,
+        seed=prepared.spec.seed,
         draws=tuple(further_draw(job, d, min(data.height, DRAW_ROWS)) for d in range(1, DRAWS + 1)),
         unfiltered=pl.concat([data.select(columns), hidden]) if hidden.height else None,
         blend=result.blend.frame.select(columns) if result.blend else None,
-        cells=job.cells if len(job.cells) > 1 else None,
+        cells=job.cells,
         progress=observer.say,
     )
-    run.write("evaluation.json", made.to_json())
+    run.write("evaluation.json", json.dumps(made.to_json(), indent=1))
     return made
 
 

@@ -1,0 +1,249 @@
+"""The command line: one subcommand per verb. Exit codes: 0 done, 1 the work failed, 2 bad input, 3 a release bar missed."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from . import __version__
+from .refusal import Refusal
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.run(arguments) or 0)
+    except Refusal as e:
+        print(f"synthmill: {e}", file=sys.stderr)
+        return e.code
+    except KeyboardInterrupt:
+        print("synthmill: stopped; the same command continues", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output went away: `synthmill list | head`
+        sys.stderr.close()
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="synthmill", description=__doc__.split("\n")[0] if __doc__ else "")
+    top.description = "Manufactures training and test data that people can account for."
+    top.add_argument("--version", action="version", version=f"synthmill {__version__}")
+    verbs = top.add_subparsers(metavar="VERB", required=True)
+
+    p = _verb(verbs, "init", _init, "write a commented spec for your data file")
+    p.add_argument("real", help="CSV, TSV, Parquet, JSONL, Arrow/Feather file or database URL")
+    p.add_argument("-o", "--out", default="spec.yaml", help="where to write it (default: spec.yaml)")
+    p.add_argument("--table", help="table of a database")
+    p.add_argument("--target", help="the column that models should predict (default: guessed)")
+    p.add_argument("--force", action="store_true", help="overwrite an existing file")
+
+    p = _verb(verbs, "check", _check, "validate a spec without doing any work")
+    p.add_argument("spec")
+
+    p = _verb(
+        verbs,
+        "preview",
+        _preview,
+        "ten candidates with every verdict, and what the whole run would cost; keeps nothing",
+    )
+    p.add_argument("spec")
+    p.add_argument("-n", type=int, default=10)
+
+    p = _verb(verbs, "make", _make, "run the whole line; the same command continues a stopped run")
+    p.add_argument("spec")
+    _outs(p)
+    p.add_argument("--fresh", action="store_true", help="delete the run that is there and start anew")
+
+    p = _verb(verbs, "fit", _fit, "fit a generator to a file and keep it")
+    p.add_argument("real")
+    p.add_argument("-o", "--out", default="model", help="folder of the model (default: model)")
+    p.add_argument("--use", default="tabular.copula", help="which generator (see: synthmill list)")
+    p.add_argument("--table", help="table of a database")
+
+    p = _verb(verbs, "sample", _sample, "rows from a fitted model, or from a run's")
+    p.add_argument("model", help="folder of a model or a run")
+    p.add_argument("-n", type=int, required=True, help="how many rows")
+    p.add_argument(
+        "--where", action="append", default=[], metavar="COLUMN=VALUE", help="for example income='>50K', or 'age>=30'"
+    )
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("-o", "--out", help="file to write (.csv, .parquet, .jsonl, .arrow); default: CSV to the terminal")
+
+    p = _verb(verbs, "extend", _extend, "more accepted records in a finished run")
+    p.add_argument("run_dir", metavar="RUN")
+    p.add_argument("--quota", type=int, required=True, help="records to add to every cell")
+    p.add_argument("--cell", help="only to this cell, for example income=>50K")
+    p.add_argument("--quiet", action="store_true")
+
+    p = _verb(verbs, "evaluate", _evaluate, "score any synthetic file, of any tool, against real data")
+    p.add_argument("synthetic")
+    p.add_argument("--real", required=True)
+    p.add_argument(
+        "--holdout", help="your own held-out file (default: a fifth of the real data, which the tool may have seen)"
+    )
+    p.add_argument("--target", help="the column that models should predict")
+    p.add_argument("--entity", help="the column that names whose rows belong together")
+    p.add_argument("--seed", type=int, default=0)
+    _outs(p)
+
+    p = _verb(verbs, "blend", _blend, "mix a run's records with real training rows")
+    p.add_argument("run_dir", metavar="RUN")
+    p.add_argument(
+        "--real", type=float, dest="share", help="share of the whole that is real, 0 to 1 (default: the spec's)"
+    )
+    p.add_argument("--per-cell", action="store_true")
+    p.add_argument("--export", help="also write the blend to this file")
+    p.add_argument("--include-real", action="store_true", help="allow real rows in the exported file")
+
+    p = _verb(verbs, "report", _report, "write a run's report, card and croissant.json anew")
+    p.add_argument("run_dir", metavar="RUN")
+
+    p = _verb(verbs, "trace", _trace, "one record's whole story")
+    p.add_argument("run_dir", metavar="RUN")
+    p.add_argument("id")
+    p.add_argument("--json", action="store_true")
+
+    p = _verb(verbs, "list", _list, "generators, checks, monitors and metrics with their parameters")
+    p.add_argument("family", nargs="?", choices=("generate", "verify", "filter", "monitor", "measure"))
+    return top
+
+
+def _verb(verbs: Any, name: str, run: Any, text: str) -> argparse.ArgumentParser:
+    p: argparse.ArgumentParser = verbs.add_parser(name, help=text, description=text[:1].upper() + text[1:] + ".")
+    p.set_defaults(run=run)
+    return p
+
+
+def _outs(p: argparse.ArgumentParser) -> None:
+    p.add_argument("-o", "--out", help="run directory (default: runs/<name>)")
+    p.add_argument("--quiet", action="store_true", help="no progress, only the outcome")
+
+
+def _init(a: argparse.Namespace) -> None:
+    from .init import propose
+    from .run import sentences
+
+    out = Path(a.out)
+    if out.exists() and not a.force:
+        raise Refusal(f"{out}: is there already; --force overwrites it, -o names another")
+    text = propose(a.real, table=a.table, target=a.target, out=out)
+    with sentences(out):
+        out.write_text(text, "utf-8")
+    print(f"wrote {out}; read it, then: synthmill preview {out}")
+
+
+def _check(a: argparse.Namespace) -> None:
+    from . import console
+    from .verbs.check import check
+
+    console.checked(check(a.spec), a.spec)
+
+
+def _preview(a: argparse.Namespace) -> None:
+    from . import console
+    from .verbs.preview import preview
+
+    console.previewed(preview(a.spec, a.n), a.spec)
+
+
+def _make(a: argparse.Namespace) -> int:
+    from . import console
+    from .verbs.make import make
+
+    with console.watching(a.quiet) as observer:
+        result = make(a.spec, a.out, observer=observer, fresh=a.fresh)
+    return console.made(result)
+
+
+def _fit(a: argparse.Namespace) -> None:
+    from .verbs.fit import fit_file
+
+    model = fit_file(a.real, a.use, a.table)
+    model.save(a.out)
+    print(f"fitted {a.use} on {a.real}; kept in {a.out}. Next: synthmill sample {a.out} -n 1000 -o rows.csv")
+
+
+def _sample(a: argparse.Namespace) -> None:
+    from .verbs.sample import sample, write_table
+
+    frame = sample(a.model, a.n, a.where, a.seed)
+    if a.out:
+        write_table(frame, a.out)
+        print(f"wrote {frame.height:,} rows to {a.out}")
+    else:
+        sys.stdout.write(frame.write_csv())
+
+
+def _extend(a: argparse.Namespace) -> int:
+    from . import console
+    from .verbs.extend import extend
+
+    with console.watching(a.quiet) as observer:
+        result = extend(a.run_dir, a.quota, a.cell, observer=observer)
+    return console.made(result)
+
+
+def _evaluate(a: argparse.Namespace) -> None:
+    from . import console
+    from .verbs.score import score
+
+    with console.watching(a.quiet) as observer:
+        made, folder = score(
+            a.synthetic,
+            a.real,
+            a.out,
+            holdout=a.holdout,
+            target=a.target,
+            entity=a.entity,
+            seed=a.seed,
+            observer=observer,
+        )
+    console.evaluated(made)
+    print(f"\nreport: {folder / 'report.html'}")
+
+
+def _blend(a: argparse.Namespace) -> None:
+    from .verbs.blend import blend
+    from .verbs.sample import write_table
+
+    made = blend(a.run_dir, a.share, a.per_cell)
+    for note in made.notes:
+        print(f"note: {note}")
+    print(f"blend: {made.real:,} real and {made.synthetic:,} synthetic records ({made.share:.0%} real)")
+    if a.export:
+        if made.real and not a.include_real:
+            raise Refusal(
+                f"--export: the blend holds {made.real:,} real rows; add --include-real if they may leave this machine"
+            )
+        write_table(made.frame, a.export)
+        print(f"wrote {made.frame.height:,} rows to {a.export}")
+
+
+def _report(a: argparse.Namespace) -> None:
+    from .report import write_documents
+    from .run import Run
+
+    for path in write_documents(Run.open(a.run_dir)):
+        print(path)
+
+
+def _trace(a: argparse.Namespace) -> None:
+    from . import console
+    from .verbs.trace import trace
+
+    console.traced(trace(a.run_dir, a.id), as_json=a.json)
+
+
+def _list(a: argparse.Namespace) -> None:
+    from . import console
+    from .plugins import FAMILIES, describe
+
+    for family in [a.family] if a.family else FAMILIES:
+        console.listed(family, list(describe(family)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,222 @@
+"""What a person reads in the terminal: live progress while the line runs, and what came of it."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from .evaluate import Evaluation
+from .frame import Status
+from .job import Progress
+from .prepare import Prepared
+from .verbs.make import Observer, Result
+from .verbs.preview import Preview
+
+out = Console(highlight=False, soft_wrap=True)
+MANY = 12
+"""Cells shown one by one; beyond, those with most missing."""
+
+
+@contextmanager
+def watching(quiet: bool) -> Iterator[Observer]:
+    """An observer that shows live progress on a terminal, and a line now and then elsewhere."""
+    if quiet:
+        yield Observer()
+        return
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        last = [time.monotonic()]
+
+        def line(p: Progress) -> None:
+            if time.monotonic() - last[0] > 10:
+                last[0] = time.monotonic()
+                console.print(f"  {_headline(p)}")
+
+        yield Observer(lambda text: console.print(escape(text)), line)
+        return
+    with Live(console=console, refresh_per_second=8, transient=True) as live:
+        seen: list[Progress] = []
+
+        def say(text: str) -> None:
+            live.update(Text(""))
+            live.console.print(escape(text))
+
+        def watch(p: Progress) -> None:
+            if not seen or p.seconds - seen[-1].seconds > 0.12:
+                seen[:] = [p]
+                live.update(_progress(p))
+
+        yield Observer(say, watch)
+
+
+def _headline(p: Progress) -> str:
+    asked = sum(c.quota for c in p.cells)
+    accepted = int(p.accepted.sum())
+    rate = accepted / max(p.seconds, 1e-9)
+    left = (asked - accepted) / rate if rate else math.inf
+    share = accepted / p.candidates if p.candidates else 0.0
+    return f"{accepted:,} of {asked:,} accepted, {rate:,.0f}/s, {share:.0%} of candidates, {duration(left)} left"
+
+
+def _progress(p: Progress) -> Group:
+    cells = Table.grid(padding=(0, 2))
+    missing = sorted(p.cells, key=lambda c: int(p.accepted[c.index]) - c.quota)
+    for c in missing[:MANY]:
+        have = int(p.accepted[c.index])
+        filled = round(24 * have / max(1, c.quota))
+        cells.add_row(escape(c.label[:48]), "█" * filled + "░" * (24 - filled), f"{have:,} / {c.quota:,}")
+    checks = Table.grid(padding=(0, 2))
+    for name, row in zip(p.names, p.tally, strict=True):
+        if row[Status.FAIL] or row[Status.ERROR]:
+            errors = f", {row[Status.ERROR]:,} errors" if row[Status.ERROR] else ""
+            checks.add_row(escape(name), f"{row[Status.FAIL]:,} rejected{errors}")
+    warned = [Text(f"warning: {w}", style="yellow") for w in p.warnings[-3:]]
+    return Group(Text(_headline(p), style="bold"), cells, checks, *warned)
+
+
+def duration(seconds: float) -> str:
+    if not math.isfinite(seconds):
+        return "unknown time"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def checked(prepared: Prepared, source: str) -> None:
+    real, cells = prepared.real, prepared.job.cells
+    out.print(f"{source}: valid")
+    if real is not None:
+        out.print(
+            f"  real: {real.train.height:,} rows to learn from, {real.holdout.height:,} held out, {len(real.schema.names)} columns"
+        )
+    out.print(f"  {len(cells)} cell{'s' * (len(cells) > 1)}, {sum(c.quota for c in cells):,} records asked")
+    for note in prepared.notes:
+        out.print(f"  note: {escape(note)}")
+
+
+def previewed(p: Preview, source: str) -> None:
+    for i, (row, verdict) in enumerate(
+        zip(p.candidates.iter_rows(named=True), p.verdicts.iter_rows(named=True), strict=True), 1
+    ):
+        out.print(f"[bold]candidate {i}[/]")
+        out.print(escape("  " + ", ".join(f"{k}={_short(v)}" for k, v in row.items())))
+        for check, said in verdict.items():
+            style = "green" if said == "pass" else "red"
+            out.print(f"  {escape(check)}: [{style}]{escape(str(said))}[/]")
+    out.print(
+        f"\nabout {p.yield_:.0%} of candidates pass ({p.probe} tried), before duplicates build up and cells fill; the full run of "
+        f"{p.asked:,} records takes about {duration(p.seconds)} and {max(p.megabytes, 0.01):.2g} MB. Next: synthmill make {source}"
+    )
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def made(result: Result) -> int:
+    """Prints what a run came to and returns the exit code: 3 when a release bar was missed."""
+    run = result.run
+    manifest = run.manifest
+    asked = sum(c["quota"] for c in manifest["cells"])
+    out.print(f"\n[bold]{result.accepted:,} of {asked:,} records accepted[/] in {escape(str(run.root))}")
+    state = manifest["state"]
+    for name, row in zip(manifest["checks"], state["tally"], strict=True):
+        if row[Status.FAIL] or row[Status.ERROR]:
+            errors = f", {row[Status.ERROR]:,} errors" if row[Status.ERROR] else ""
+            out.print(f"  {escape(name)}: {row[Status.FAIL]:,} rejected{errors}")
+    if surplus := sum(r[Status.SURPLUS] for r in state["tally"]):
+        out.print(f"  surplus: {surplus:,} good records whose cell was full (kept in rejected/)")
+    for label, n in result.short[:MANY]:
+        out.print(f"  [yellow]short {n:,}[/] in {escape(label)}")
+    if len(result.short) > MANY:
+        out.print(f"  and {len(result.short) - MANY} more short cells (see the report)")
+    if result.stopped:
+        out.print(f"  [yellow]stopped:[/] {escape(result.stopped)}; raise the limit and run the same command to go on")
+    for warning in result.warnings:
+        out.print(f"  [yellow]warning:[/] {escape(warning)}")
+    if result.blend is not None:
+        out.print(
+            f"  blend: {result.blend.real:,} real + {result.blend.synthetic:,} synthetic ({result.blend.share:.0%} real)"
+        )
+        for note in result.blend.notes:
+            out.print(f"  [yellow]note:[/] {escape(note)}")
+    if result.evaluation is not None:
+        evaluated(result.evaluation)
+    for bar in result.bars:
+        out.print(f"[{'green' if bar.held else 'red'}]{'held' if bar.held else 'missed'}[/] {escape(bar.sentence)}")
+    out.print(f"\nreport: {escape(str(run.root / 'report.html'))}")
+    if result.bars and not result.released:
+        out.print("[bold]not released:[/] the data stays in the run, marked unreleased")
+        return 3
+    return 0
+
+
+def evaluated(evaluation: Evaluation) -> None:
+    """Every measure with its interval, its floor and its ceiling."""
+    table = Table(box=None, padding=(0, 2), header_style="dim")
+    for head in ("measure", "value", "95% interval", "floor", "fresh real"):
+        table.add_column(head, justify="left" if head == "measure" else "right")
+    notes: dict[str, str] = {}
+    for row in evaluation.measures:
+        table.add_row(
+            escape(row.name),
+            _number(row.value),
+            f"{_number(row.low)} – {_number(row.high)}",
+            _number(row.floor),
+            _number(row.ceiling),
+        )
+        if row.note:
+            notes.setdefault(row.note, row.name)
+    out.print(table)
+    for note in evaluation.notes:
+        out.print(f"  [dim]{escape(note)}[/]")
+    for note, name in notes.items():
+        out.print(f"  [dim]{escape(name)}: {escape(note)}[/]")
+
+
+def _number(x: float | None) -> str:
+    if x is None or math.isnan(x):
+        return "–"
+    return f"{x:.4f}" if abs(x) < 100 else f"{x:,.0f}"
+
+
+def traced(story: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        json.dump(story, sys.stdout, indent=1, default=str, ensure_ascii=False)
+        sys.stdout.write("\n")
+        return
+    for key, value in story.items():
+        _tell(key, value, 0)
+
+
+def _tell(key: str, value: Any, depth: int) -> None:
+    pad = "  " * depth
+    if isinstance(value, dict) and value:
+        out.print(f"{pad}[bold]{escape(key)}[/]")
+        for k, v in value.items():
+            _tell(str(k), v, depth + 1)
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        for v in value:
+            _tell(key, v, depth)
+    elif value is not None:
+        out.print(f"{pad}{escape(key)}: {escape(_short(value) if depth else str(value))}")
+
+
+def listed(family: str, plugins: Sequence[tuple[str, str, Sequence[str]]]) -> None:
+    out.print(f"[bold]{family}[/]")
+    for name, line, parameters in plugins:
+        out.print(f"  [cyan]{escape(name)}[/]  {escape(line)}")
+        if parameters:
+            out.print(f"      {escape(', '.join(parameters))}", style="dim")
