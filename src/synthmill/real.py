@@ -59,21 +59,21 @@ def from_frame(
     *,
     target: str | None = None,
     entity: str | None = None,
-    holdout: float | pl.DataFrame = 0.2,
+    holdout: float | pl.DataFrame | None = 0.2,
     columns: Mapping[str, str] | None = None,
     seed: int = 0,
     accept_synthetic: bool = False,
 ) -> Real:
-    """The anchor made of a frame, as `load` makes it of a file."""
-    own = holdout if isinstance(holdout, pl.DataFrame) else None
-    share = holdout if isinstance(holdout, float) else 0.2
-    if not 0 < share < 1:
-        raise Refusal(f"holdout: {share}: expected a share between 0 and 1, or a table")
+    """The anchor made of a frame, as `load` makes it of a file. holdout: a share, a table, or None: all is train."""
+    own = plain(holdout, "the holdout") if isinstance(holdout, pl.DataFrame) else None
+    if isinstance(holdout, int | float) and not 0 < holdout < 1:
+        raise Refusal(f"holdout: {holdout}: expected a share between 0 and 1, a table, or None")
+    share = holdout if isinstance(holdout, float) else "the holdout"
+    frame = plain(frame, "the table")
     need = RealNeed(
         target=target, entity=entity, holdout=share, columns=dict(columns or {}), accept_synthetic=accept_synthetic
     )
-    own = None if own is None else plain(own, "the holdout")
-    return _anchor(plain(frame, "the table"), own, need, "the table", seed)
+    return _anchor(frame, frame.clear() if holdout is None else own, need, "the table", seed)
 
 
 def real_ids(frame: pl.DataFrame, entity: str | None, source: str, key: bytes) -> pl.Series:
@@ -128,7 +128,7 @@ def _anchor(frame: pl.DataFrame, own: pl.DataFrame | None, need: RealNeed, sourc
         digest=digest("real", hashed, whole.height, {n: str(t) for n, t in whole.schema.items()}),
         depth=int(train_depth.to_numpy().max(initial=0)),
         train_depth=train_depth,
-        notes=tuple(notes + _notes(schema, train, holdout, own is not None)),
+        notes=tuple(notes + _notes(schema, train, holdout, own is not None and own.height > 0)),
     )
 
 

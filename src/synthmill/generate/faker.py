@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 import polars as pl
 
@@ -36,10 +36,11 @@ class Faker:
     columns: dict[str, str]
     locale: str = "en_US"
     unique: list[str] = field(default_factory=list)
-    completes = True
+    completes: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        fake = self._fake(0)
+        fake = self._fake = _faker(self.locale)
+        fake.seed_instance(0)
         for name, provider in self.columns.items():
             if provider.startswith("_") or not callable(getattr(fake, provider, None)):
                 raise Refusal(
@@ -65,8 +66,8 @@ class Faker:
 
     def _column(self, request: Request, name: str, n: int) -> pl.Series:
         rng = request.rng("faker", name)
-        fake = self._fake(int(rng.integers(2**63)))
-        provider = getattr(fake, self.columns[name])
+        self._fake.seed_instance(int(rng.integers(2**63)))
+        provider = getattr(self._fake, self.columns[name])
         values: Sequence[Any] = [provider() for _ in range(min(n, _POOL))]
         if n > _POOL:
             values = [values[i] for i in rng.integers(_POOL, size=n).tolist()]
@@ -76,17 +77,6 @@ class Faker:
             values = [_numbered(v, number(request.k, i)) for i, v in enumerate(values)]
         return pl.Series(name, values, dtype=self._types[name])
 
-    def _fake(self, seed: int) -> Any:
-        import faker
-        from faker.config import AVAILABLE_LOCALES
-
-        if self.locale not in AVAILABLE_LOCALES:
-            known = choices(self.locale, sorted(AVAILABLE_LOCALES))
-            raise Refusal(f"faker: locale: '{self.locale}' is not known; {known}")
-        fake = faker.Faker(self.locale)
-        fake.seed_instance(seed)
-        return fake
-
     def _type(self, fake: Any, name: str, provider: str) -> pl.DataType:
         try:
             value = getattr(fake, provider)()
@@ -95,6 +85,15 @@ class Faker:
         if type(value) not in _TYPES:
             raise Refusal(f"faker: columns.{name}: '{provider}' makes {type(value).__name__}, not a single value")
         return _TYPES[type(value)]
+
+
+def _faker(locale: str) -> Any:
+    import faker
+    from faker.config import AVAILABLE_LOCALES
+
+    if locale not in AVAILABLE_LOCALES:
+        raise Refusal(f"faker: locale: '{locale}' is not known; {choices(locale, sorted(AVAILABLE_LOCALES))}")
+    return faker.Faker(locale)
 
 
 def _providers(fake: Any) -> list[str]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
@@ -36,12 +36,12 @@ class Identity:
     one another. States and countries of `given` are not matched. The share of missing values is kept.
 
     `fit` needs the identifier and personal columns in train. What it saves holds keyed hashes of real values
-    together with their key: it is `private`.
+    together with their key, and stays private.
     """
 
     locale: str = "en_US"
-    completes = True
-    private = True
+    completes: ClassVar[bool] = True
+    private_model: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         self._columns = Schema(())
