@@ -1,0 +1,130 @@
+"""What the data is for: a model trained on it, judged on held-out real rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+import polars as pl
+
+from synthmill.plugins import Evidence, Measure
+from synthmill.tables import boost, scores
+from synthmill.tables.encode import NUMERIC, Encoded, Floats, Ints, codes, encode, features, numbers
+from synthmill.tables.interval import UNKNOWN, Estimate, entities, measured, resamples, seeds
+
+_TRAIN = 100_000
+_HOLDOUT = 20_000
+
+
+@dataclass
+class Utility:
+    """Four training sets face the same held-out rows: real, synthetic, blend, real oversampled to the blend's size.
+
+    The model is boosted trees; the score is the AUC (macro one-against-rest with more than two classes) or R2 where
+    the target is a number. `gap` = real - synthetic; `blend_gain` = blend - the better of real and oversampled: what
+    the synthetic rows add to all that can be done without them. Without a blend, train and synthetic stacked stand
+    for it. Intervals are paired: each resample of held-out entities is faced by every arm. Beyond 100,000 training rows
+    or 20,000 held-out rows a random sample is used. Unknown without a target.
+    """
+
+    measures: ClassVar[tuple[str, ...]] = ("real", "synthetic", "blend", "oversampled", "gap", "blend_gain")
+    references: ClassVar[tuple[str, ...]] = ("independent",)
+    as_made: ClassVar[bool] = True
+
+    def measure(self, evidence: Evidence) -> list[Measure]:
+        why = _unknown(evidence)
+        if why:
+            return [measured(m, [UNKNOWN], "lower" if m == "gap" else "higher", note=why) for m in self.measures]
+        task = _Task(evidence)
+        real = task.score(task.train)
+        synthetic = [task.score(t) for t in task.made]
+        gaps = [real - s for s in synthetic]
+        out = [replace(task.measured("synthetic", synthetic), ceiling=real.value), task.measured("gap", gaps)]
+        if evidence.reference:
+            return out
+        blend, again = task.score(task.blend), task.score(task.oversampled)
+        better = again if again.value > real.value else real
+        gain = task.measured("blend_gain", [blend - better])
+        arms = {"real": real, "blend": blend, "oversampled": again}
+        return [*out, *(task.measured(name, [e]) for name, e in arms.items()), gain]
+
+
+def _unknown(evidence: Evidence) -> str:
+    target, schema = evidence.target, evidence.schema
+    if target is None:
+        return "no target is declared"
+    if target not in schema.modelled:
+        return f"the target '{target}' is not a column that can be predicted"
+    known = evidence.holdout[target].drop_nulls()
+    if known.n_unique() < 2:
+        return f"held-out rows show fewer than two values of '{target}'"
+    if len(schema.modelled) < 2:
+        return "there is no column to predict the target from"
+    return ""
+
+
+class _Task:
+    """The target and features of every table in one coding. A table is its features and its target."""
+
+    def __init__(self, e: Evidence) -> None:
+        assert e.target is not None
+        self.rng, self.numeric = e.rng("utility"), e.schema[e.target].kind in NUMERIC
+        made = seeds(e)
+        mixed = [] if e.reference else [e.blend if e.blend is not None else _stack(e.train, e.synthetic)]
+        names = e.schema.modelled
+        frames = [e.holdout.filter(e.holdout[e.target].is_not_null()), e.train, *made, *mixed]
+        limits = [_HOLDOUT, *[_TRAIN] * (len(frames) - 1)]
+        frames = [self._at_most(f, limit) for f, limit in zip(frames, limits, strict=True)]
+        self.groups = entities(frames[0], e.entity)
+        coded = encode([f.select(names) for f in frames], e.schema)
+        x, self.categories = features(coded, [n for n in names if n != e.target], e.schema)
+        tables = list(zip(x, self._targets([f[e.target] for f in frames], coded), strict=True))
+        self.holdout, self.train, self.made, self.blend = tables[0], tables[1], tables[2 : 2 + len(made)], tables[-1]
+        self.truth = self.holdout[1]
+        self.classes = [] if self.numeric else [int(c) for c in np.unique(self.truth)]
+        self.w = resamples(self.groups, self.rng)
+
+    def _at_most(self, frame: pl.DataFrame, rows: int) -> pl.DataFrame:
+        if frame.height <= rows:
+            return frame
+        return frame[np.sort(self.rng.permutation(frame.height)[:rows])]
+
+    def _targets(self, columns: Sequence[pl.Series], coded: Sequence[Encoded]) -> list[Floats | Ints]:
+        return [numbers(c) for c in columns] if self.numeric else list(codes(columns)[0])
+
+    @property
+    def oversampled(self) -> tuple[Floats, Floats | Ints]:
+        """Train rows, each as often as the blend's size asks, the remainder at random."""
+        x, y = self.train
+        whole, rest = divmod(len(self.blend[0]), max(1, len(x)))
+        at = np.concatenate([np.tile(np.arange(len(x)), whole), np.sort(self.rng.permutation(len(x))[:rest])])
+        return x[at], y[at]
+
+    def score(self, table: tuple[Floats, Floats | Ints]) -> Estimate:
+        x, y = table
+        known = ~np.isnan(y) if self.numeric else y > 0
+        x, y = x[known], y[known]
+        n = int(self.groups.max(initial=-1)) + 1
+        if self.numeric:
+            guess = boost.regress(x, y.astype(np.float64), self.categories, self.holdout[0])
+            return Estimate(scores.r_squared(self.truth.astype(np.float64), guess, self.w), n)
+        p = boost.classify(x, y.astype(np.int64), self.categories, self.holdout[0], self.classes)
+        judged = range(len(self.classes)) if len(self.classes) > 2 else [1]
+        return Estimate(np.nanmean([self._auc(p[:, j], self.classes[j]) for j in judged], axis=0), n)
+
+    def _auc(self, score: Floats, label: int) -> Floats:
+        yes = self.truth == label
+        return scores.auc(score[yes], score[~yes], self.w[:, yes], self.w[:, ~yes])
+
+    def measured(self, name: str, estimates: Sequence[Estimate]) -> Measure:
+        difference = name in ("gap", "blend_gain")
+        span = (-np.inf, np.inf if difference else 1.0) if self.numeric else (-1.0 if difference else 0.0, 1.0)
+        detail: dict[str, Any] = {"score": "R2" if self.numeric else "AUC"}
+        return measured(name, estimates, "lower" if name == "gap" else "higher", span, detail)
+
+
+def _stack(train: pl.DataFrame, synthetic: pl.DataFrame) -> pl.DataFrame:
+    shared = [c for c in train.columns if c in synthetic.columns]
+    return pl.concat([train.select(shared), synthetic.select(shared)], how="vertical_relaxed")

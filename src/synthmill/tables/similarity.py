@@ -1,0 +1,86 @@
+"""How alike two tables' columns and column pairs are, under many weightings of the real rows at once.
+
+The real side comes as `w` (b, n): answers are (b,), so the bootstrap costs one pass over the real rows and none over
+the synthetic ones. Scores are those of sdmetrics' quality report (DataCebo), 1 for equal and 0 for disjoint; where
+nothing is missing they are the same numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .scores import share, totals
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+_BINS = 10
+
+
+def ks_complement(real: Floats, w: Floats, synthetic: Sequence[Floats]) -> list[Floats]:
+    """1 - the largest gap between the distribution functions. Missing (NaN) counts as a value below all others.
+
+    sdmetrics leaves missing values out, and with them any difference in how many there are.
+    """
+    distinct, mass = totals_of(np.where(np.isnan(real), -np.inf, real), w)
+    reached = np.cumsum(mass, axis=1) / w.sum(axis=1, keepdims=True)
+    before = np.concatenate([np.zeros((len(w), 1)), reached[:, :-1]], axis=1)
+    out = []
+    for column in synthetic:
+        ranked = np.sort(np.where(np.isnan(column), -np.inf, column))
+        # between two real values only the synthetic side grows, so the gap peaks right at one or just before one
+        at = np.searchsorted(ranked, distinct, "right") / len(ranked)
+        just_before = np.searchsorted(ranked, distinct, "left") / len(ranked)
+        gap = np.maximum(np.abs(reached - at).max(axis=1), np.abs(before - just_before).max(axis=1))
+        out.append(1 - gap)
+    return out
+
+
+def totals_of(x: Floats, w: Floats) -> tuple[Floats, Floats]:
+    """The distinct values, ascending, and the weight on each (b, k)."""
+    distinct, code = np.unique(x, return_inverse=True)
+    return distinct, totals(code.astype(np.int64), w)[1]
+
+
+def tv_complement(real: Ints, w: Floats, synthetic: Sequence[Ints]) -> list[Floats]:
+    """1 - the total variation distance between two codings of the same values."""
+    distinct, mass = totals(real, w)
+    p = mass / w.sum(axis=1, keepdims=True)
+    out = []
+    for column in synthetic:
+        q = share(column, distinct)
+        out.append(1 - (np.abs(p - q).sum(axis=1) + 1 - q.sum()) / 2)
+    return out
+
+
+def binned(x: Floats) -> Ints:
+    """Ten equal bins between the table's own extremes; its maximum and what is missing share an eleventh.
+
+    The edges are each table's own, as in sdmetrics' quality report: one far outlier coarsens a column's bins.
+    """
+    known = x[~np.isnan(x)]
+    if not len(known):
+        return np.full(len(x), _BINS + 1, np.int64)
+    return np.digitize(x, np.histogram_bin_edges(known, _BINS)).astype(np.int64)
+
+
+def joint(a: Sequence[Ints], b: Sequence[Ints]) -> list[Ints]:
+    """One code for each pair of codes, the same in every table."""
+    width = max((int(part.max(initial=0)) for part in b), default=0) + 1
+    return [x * width + y for x, y in zip(a, b, strict=True)]
+
+
+def correlation(x: Floats, y: Floats, w: Floats) -> Floats:
+    """Pearson's, over the rows where both are known; NaN where either is constant."""
+    known = ~(np.isnan(x) | np.isnan(y))
+    x, y, w = x[known], y[known], w[:, known]
+    if not len(x) or np.ptp(x) == 0 or np.ptp(y) == 0:
+        return np.full(len(w), np.nan)
+    x, y = (x - x.mean()) / x.std(), (y - y.mean()) / y.std()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        n, sx, sy, sxx, syy, sxy = (w @ np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=1)).T
+        r: Floats = (sxy - sx * sy / n) / np.sqrt((sxx - sx * sx / n) * (syy - sy * sy / n))
+    return np.where(np.isfinite(r), r, np.nan)
