@@ -1,0 +1,260 @@
+"""`init`: a commented spec from the user's own table. Everything in it is a proposal to read and change."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import os
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from .frame import rng_of
+from .real import from_frame
+from .refusal import Refusal, choices
+from .schema import Column, Schema
+from .tables.read import read
+
+_TARGETS = (
+    "target", "label", "class", "outcome", "y", "income", "churn", "churned", "default", "fraud", "is_fraud", "response",
+    "diagnosis", "survived", "species", "status", "death", "price", "salary",
+)  # fmt: skip
+_CLASSES = 10
+"""A target of whole numbers with no more values than this is taken for classes."""
+_LEVELS = 12
+"""An axis with more levels than this is no proposal any more."""
+_NAMED = 10
+"""A group of fewer rows is not named in the spec: specs are shown around."""
+_RARE = 0.05
+_RULE_PAIRS, _PAIR_COLUMNS = 8, 40
+
+
+def propose(
+    path: str | Path, *, table: str | None = None, target: str | None = None, out: str | Path | None = None
+) -> str:
+    """The text of a spec for a table. out: where it will be written; the table's path is made relative to that.
+
+    Numbers in it are rounded outwards and small groups are not named, so that no single record can be read from it.
+    Raises Refusal for a table that cannot be read and a target that is not there.
+    """
+    frame = read(path, table)
+    if target is not None and target not in frame.columns:
+        raise Refusal(f"--target: there is no column '{target}' in {path}; {choices(target, frame.columns)}")
+    real = from_frame(frame, target=target, holdout=None, accept_synthetic=True)
+    train, schema = real.train, real.schema
+    guess, why = (target, "as you said") if target else _target(schema)
+    classes = guess is not None and schema[guess].kind == "integer" and train[guess].n_unique() <= _CLASSES
+    if classes:
+        schema = from_frame(frame, columns={str(guess): "categorical"}, holdout=None, accept_synthetic=True).schema
+    parts = [
+        _head(path, table, out, train, schema, guess, why, real.depth, classes),
+        _cover(train, schema, guess),
+        _generate(schema),
+        _verify(train, schema),
+        _rest(guess),
+    ]
+    return "\n".join(itertools.chain.from_iterable(parts)) + "\n"
+
+
+def _head(path: str | Path, table: str | None, out: str | Path | None, train: pl.DataFrame, schema: Schema,
+          target: str | None, why: str, depth: int, classes: bool) -> Iterator[str]:  # fmt: skip
+    shown = str(path)
+    if "://" not in shown:
+        folder = Path(out).parent if out is not None else Path()
+        shown = Path(os.path.relpath(shown, folder)).as_posix()
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", table or Path(shown).name.split(".")[0]).strip("-._") or "data"
+    yield f"# {name}: {train.height:,} rows, {train.width} columns. A proposal: read it, change what you know better, then"
+    yield "# `synthmill preview` shows ten candidates and `synthmill make` does it all. Paths are relative to this file."
+    yield f"name: {name}"
+    yield "seed: 1"
+    yield ""
+    yield "real:"
+    yield f"  path: {_yaml(shown)}"
+    if table:
+        yield f"  table: {_yaml(table)}"
+    if target:
+        yield f"  target: {_yaml(target)}  # {why}"
+        if (
+            schema[target].kind == "categorical"
+            and schema[target].polars.is_integer()
+            and len(schema[target].levels) > 2
+        ):
+            yield f"  columns: {{{_yaml(target)}: categorical}}  # classes, not quantities: it has few values"
+    else:
+        yield "  # target: column  # what a model would predict; none was found to guess"
+    for key in schema.of("identifier"):
+        if train[key].n_unique() < train.height:
+            yield f"  # entity: {_yaml(key)}  # if rows with the same {key} belong together: they are then split together"
+    yield "  holdout: 0.2  # never seen by anything that learns; or the path of your own held-out file"
+    if depth:
+        yield "  accept_synthetic: true  # some of these rows were made, not measured"
+    marks = [c.name for c in schema if c.kind == "categorical" and "?" in c.levels]
+    if marks:
+        yield f"  # missing: ['?']  # if '?' means 'not known' (in {', '.join(marks)})"
+    yield "  # Read as (change with `columns: {name: kind}`):"
+    width = max(len(c.name) for c in schema)
+    for c in schema:
+        yield f"  #   {c.name:{width}}  {_summary(c, train[c.name])}"
+    yield ""
+
+
+def _summary(c: Column, s: pl.Series) -> str:
+    known = {
+        "categorical": f"{len(c.levels)} levels", "boolean": "", "constant": "one value", "identifier": f"made anew as {c.format}",
+        "personal": f"{c.format}: made up, never copied", "text": c.note, "nested": c.note,
+    }.get(c.kind, "")  # fmt: skip
+    if c.low is not None and c.high is not None:
+        low, high = _outward(c, c.low), _outward(c, c.high, up=True)
+        known = f"within {low} to {high}" + (f", {c.digits} decimals" if 0 < c.digits < 15 else "")
+    if c.missing:
+        known += f"{', ' if known else ''}{max(1, round(100 * c.missing))}% missing"
+    return f"{c.kind:<12}{known}".rstrip()
+
+
+def _outward(c: Column, value: float, up: bool = False) -> str:
+    """A bound rounded away from the data, so that it tells nobody's exact value: numbers to half a digit of the range."""
+    assert c.low is not None
+    assert c.high is not None
+    if c.kind == "datetime":
+        year = datetime.fromtimestamp(value / 1e6, UTC).year
+        return f"{year + up}-01-01"
+    digit = math.floor(math.log10(max(c.high - c.low, 1e-9)))
+    step = max(10.0**digit / 2, 1.0 if c.kind == "integer" else 0.0)
+    rounded = (math.ceil(value / step) if up else math.floor(value / step)) * step
+    return f"{rounded:.{max(0, 1 - digit)}f}" if step < 1 else f"{rounded:.0f}"
+
+
+def _target(schema: Schema) -> tuple[str | None, str]:
+    named = [c.name for wanted in _TARGETS for c in schema if c.name.lower() == wanted and c.name in schema.modelled]
+    if named:
+        return named[0], "a guess from its name"
+    few = [c.name for c in schema if c.kind in ("categorical", "boolean") and 2 <= len(c.levels) <= 20]
+    if few:
+        return few[-1], "a guess: the last column with few values"
+    return None, ""
+
+
+def _cover(train: pl.DataFrame, schema: Schema, target: str | None) -> Iterator[str]:
+    axes = [c for c in schema if _is_axis(c)]
+    first = next((c for c in axes if c.name == target), None)
+    levels = _levels(train, first.name) if first else []
+    yield "# How many records, of which kind. Cells that real data rarely shows are asked for like any other."
+    yield "cover:"
+    if first and len(levels) > 1:
+        shares = ", ".join(f"{v} {_percent(p)}" for v, p in levels)
+        yield "  axes:"
+        yield f"    {_yaml(first.name)}: {_yaml([v for v, _ in levels])}  # among the real rows: {shares}"
+        yield f"  quota: {max(100, min(5_000, int(round(train.height / len(levels), -2))))}  # accepted records per cell"
+    else:
+        yield f"  total: {max(100, min(10_000, int(round(train.height, -2))))}"
+    rare = [(c, v, p) for c in axes if c is not first for v, p in _levels(train, c.name) if p < _RARE]
+    if rare:
+        yield "  # Rare groups, each a candidate for an axis of its own:"
+        for c, v, p in sorted(rare, key=lambda r: r[2])[:8]:
+            yield f"  #   {_yaml(c.name)}: [{_yaml(v)}]  # {_percent(p)}"
+    yield ""
+
+
+def _is_axis(c: Column) -> bool:
+    return c.kind in ("categorical", "boolean") and not c.polars.is_float() and 2 <= len(c.levels) <= _LEVELS
+
+
+def _levels(train: pl.DataFrame, name: str) -> list[tuple[Any, float]]:
+    """Levels that enough rows have to be named, with their shares."""
+    counts = train[name].drop_nulls().value_counts().sort(name)
+    return [(v, n / train.height) for v, n in counts.iter_rows() if n >= _NAMED]
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f}%" if share >= 0.01 else f"{100 * share:.1g}%"
+
+
+def _generate(schema: Schema) -> Iterator[str]:
+    yield "generate: {use: tabular.copula}"
+    if made := schema.of("identifier", "personal"):
+        yield f"# {', '.join(made)}: made anew for every record (tabular.identity; `locale` says whose names)."
+    if left := schema.of("text", "nested"):
+        yield f"# {', '.join(left)}: not made; table models leave free text and nested records out."
+    yield ""
+
+
+def _verify(train: pl.DataFrame, schema: Schema) -> Iterator[str]:
+    rules = [*_bounds(schema), *_orders(train, schema)]
+    yield "verify:"
+    yield "  - use: schema"
+    if rules:
+        yield "  - use: rules  # each holds in every real row; strike out what is chance, add what you know"
+        yield "    all:"
+        for rule in rules:
+            yield f"      - {_yaml(rule)}"
+    yield ""
+
+
+def _bounds(schema: Schema) -> Iterator[str]:
+    """Columns that are nowhere negative and come near enough to 0 for that to mean something."""
+    for c in schema:
+        if c.kind in ("integer", "decimal") and c.low is not None and c.high is not None and 0 <= c.low <= c.high / 4:
+            yield f"{_column(c.name)} >= 0"
+
+
+def _orders(train: pl.DataFrame, schema: Schema) -> list[str]:
+    """a <= b wherever both are known, for columns of one scale: rows paired at random would break it often."""
+    rng = rng_of("init", train.height)
+    found: list[tuple[str, str]] = []
+    for kinds in (("integer", "decimal"), ("datetime",)):
+        names = schema.of(*kinds)[:_PAIR_COLUMNS]
+        x = {n: train[n].to_physical().cast(pl.Float64).to_numpy() for n in names}
+        mixed = rng.permutation(train.height)
+        for a, b in itertools.permutations(names, 2):
+            known = ~(np.isnan(x[a]) | np.isnan(x[b]))
+            if train[a].dtype.is_temporal() and train[a].dtype != train[b].dtype:
+                continue
+            if known.sum() < 100 or (x[a][known] > x[b][known]).any():
+                continue
+            if np.nanmean(x[a][mixed] > x[b]) >= 0.05 and (x[a][known] < x[b][known]).any():
+                found.append((a, b))
+    chained = {(a, c) for (a, b), (b2, c) in itertools.product(found, found) if b == b2}
+    return [f"{_column(a)} <= {_column(b)}" for a, b in found if (a, b) not in chained][:_RULE_PAIRS]
+
+
+def _column(name: str) -> str:
+    """A column in a rule: quoted, since any word may be one of SQL's own."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _rest(target: str | None) -> Iterator[str]:
+    yield "filter:"
+    yield "  - use: duplicates  # up to the real table's own rate"
+    yield "  - use: copies      # nearer to a real record than real records are to one another"
+    yield ""
+    yield "blend: {real: 0.5}  # the share of the whole that is real"
+    yield ""
+    yield "evaluate:  # on the held-out real rows"
+    for use in ["fidelity", "detection", "coverage", *(["utility"] if target else []), "privacy"]:
+        yield f"  - use: {use}"
+    yield ""
+    yield "release:  # bars; the unfavourable end of the 95% interval has to hold. Tighten or loosen them to your need"
+    yield '  fidelity.shapes: ">= 0.9"'
+    if target:
+        yield '  utility.gap: "<= 0.05"'
+    yield '  privacy.membership: "<= 0.55"'
+
+
+def _yaml(value: Any) -> str:
+    """A value as it may stand in one line of YAML: plain where that is safe, else in quotes."""
+    if isinstance(value, list):
+        return "[" + ", ".join(_yaml(v) for v in value) + "]"
+    if isinstance(value, str) and re.fullmatch(r"[A-Za-z][\w./-]*", value) and value.lower() not in _YAML_WORDS:
+        return value
+    if isinstance(value, str) and "'" not in value and value.isprintable():
+        return f"'{value}'"
+    return json.dumps(value, ensure_ascii=False)
+
+
+_YAML_WORDS = {"true", "false", "yes", "no", "on", "off", "y", "n", "null"}
