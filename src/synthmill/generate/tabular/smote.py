@@ -37,8 +37,8 @@ class Smote:
     only from rows whose 10 nearest neighbours are mostly of other classes, and makes nothing where there are none.
 
     Numbers are standardised before distances are taken and rounded back to their column's own step. A missing number is
-    its class-blind median plus a category `missing`, so missingness is inherited from the neighbours; a missing category is
-    a category. k is lowered to the size of a small class; a class of one row makes nothing. Rows whose class is missing
+    its class's median plus a category `missing`: a made number is missing where most neighbours' are, so that rare gaps
+    become rarer; a missing category is a category. k is lowered to the size of a small class; a class of one row makes nothing. Rows whose class is missing
     are left out. Memory: the whole class by its one-hot width; time: neighbours are found once per class, quadratic.
     Sources: Chawla et al. (2002), Han et al. (2005), through imbalanced-learn.
     """
@@ -158,7 +158,7 @@ class _Space:
         for i, name in enumerate(grids):
             missing = np.isnan(numbers[i])
             if missing.any():
-                numbers[i][missing] = np.median(numbers[i][~missing]) if not missing.all() else 0.0
+                numbers[i] = _filled(numbers[i], of_class)
                 categories[name] = pl.Series([False, True])
                 codes.append(missing.astype(np.int64))
         mean, scale = numbers.mean(axis=1), numbers.std(axis=1)
@@ -212,6 +212,17 @@ class _Space:
                 return found[key]
 
         return Remembering(n_neighbors=k, algorithm="brute")
+
+
+def _filled(x: Floats, of_class: NDArray[np.int64]) -> Floats:
+    """(n,) with the gaps of each class at its median; at the whole column's, or 0, where a class has only gaps."""
+    missing = np.isnan(x)
+    out = np.where(missing, 0.0 if missing.all() else np.median(x[~missing]), x)
+    for c in np.unique(of_class[missing]):
+        known = x[(of_class == c) & ~missing]
+        if len(known):
+            out[(of_class == c) & missing] = np.median(known)
+    return out
 
 
 def _dense(x: Any) -> Floats:
