@@ -30,8 +30,7 @@ class Copula:
 
     Margins: `synthmill.tables.margins` (values of fewer than 10 records are only known as blocks; single records' extremes
     are neither kept nor drawn). A number's missingness is a variable of its own; a missing category is one more level.
-    Levels without an order get the one along which the column is most dependent on the others (homogeneity analysis:
-    Gifi 1990). The latent correlation of each pair is the one whose Gaussian copula, cut at the margins' pieces, has the
+    Levels without an order get the one along which the column depends most on the others (after Gifi 1990). The latent correlation of each pair is the one whose Gaussian copula, cut at the margins' pieces, has the
     observed correlation of scores (Mehler's expansion in Hermite polynomials; a polychoric moment estimate), so that ties
     do not weaken it; the matrix is then brought back to positive definite.
 
@@ -221,14 +220,23 @@ def _scores(edges: Floats) -> Floats:
 
 
 def _order(place: NDArray[np.int64], others: Floats) -> NDArray[np.int64]:
-    """Levels along the direction with the largest sum of squared correlations with the other columns."""
+    """Levels along the direction with the largest sum of fourth powers of its correlations with the other columns.
+
+    Squares would average over relations that one order cannot all serve; fourth powers favour the strong ones.
+    """
     counts = np.bincount(place)
     spread = others.std(axis=1)
     others = others[spread > 1e-9] / spread[spread > 1e-9, None]
     if not len(others):
         return np.argsort(-counts, kind="stable")
     means = np.array([np.bincount(place, x) for x in others - others.mean(axis=1, keepdims=True)]) / np.sqrt(counts)
-    direction = np.linalg.svd(means, full_matrices=False)[2][0] / np.sqrt(counts)
+    direction = np.linalg.svd(means, full_matrices=False)[2][0]
+    for _ in range(30):
+        ascent = (means @ direction) ** 3 @ means
+        if not ascent.any():
+            break
+        direction = ascent / np.linalg.norm(ascent)
+    direction /= np.sqrt(counts)
     return np.argsort(direction * np.sign(direction[np.argmax(np.abs(direction))]), kind="stable")
 
 
