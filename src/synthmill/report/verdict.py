@@ -1,0 +1,111 @@
+"""The headline: released or not, what was missed, what deserves a look."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from .distributions import most_apart, pairs_most_apart
+from .facts import Facts
+from .words import clip, count, interval, number, plural, share, words_of
+
+
+def status(facts: Facts) -> tuple[str, str]:
+    """(released | unreleased | unjudged, headline)."""
+    bars, missed = facts.bars, facts.missed
+    if not bars:
+        return "unjudged", "No release bars were set, so nothing was promised and nothing was judged."
+    if not missed:
+        return "released", f"Released: {'the bar holds' if len(bars) == 1 else f'all {len(bars)} bars hold'}."
+    return "unreleased", f"Not released: {len(missed)} of {plural(len(bars), 'bar')} missed."
+
+
+def bar_line(bar: dict[str, Any]) -> str:
+    """One bar in words, with the distance to it."""
+    name = words_of(bar["name"]).title
+    value, limit = bar["value"], float(str(bar["bar"]).split()[1])
+    if value is None or not math.isfinite(value):
+        return f"{name}: must be {bar['bar']}, and is not known, which counts as missed ({bar['sentence']})."
+    measured = f"measured {number(value)} ({interval(bar) or 'interval unbounded'})"
+    if bar["held"]:
+        return f"{name}: must be {bar['bar']}; {measured}."
+    decisive = bar["decisive"]
+    if decisive is None or not math.isfinite(decisive):
+        return f"{name}: must be {bar['bar']}; {measured}; too few held-out records to bound it."
+    end = "" if decisive == value else f", the interval’s far end {number(decisive)} decides"
+    return f"{name}: must be {bar['bar']}; {measured}{end}; missed by {number(abs(decisive - limit))}."
+
+
+def outcome(facts: Facts) -> str:
+    """How much was made of what was asked."""
+    if not facts.cells:
+        return ""
+    text = f"{count(facts.accepted)} of {plural(facts.asked, 'record')} asked were accepted"
+    if facts.made:
+        text += f", out of {plural(facts.made, 'candidate')} made"
+    lacking = [c for c in facts.cells if c["short"]]
+    if not lacking:
+        return text + "; no cell is short."
+    return text + f"; {count(facts.short)} short in {plural(len(lacking), 'cell')} of {len(facts.cells)}."
+
+
+def worth_a_look(facts: Facts) -> list[str]:
+    """What a careful reader would go to first; empty when nothing stands out."""
+    return [*_filling(facts), *_likeness(facts), *_proof(facts)][:8]
+
+
+def _filling(facts: Facts) -> list[str]:
+    out = []
+    worst = sorted((c for c in facts.cells if c["short"]), key=lambda c: -c["short"])[:3]
+    if worst:
+        named = ", ".join(f"{clip(c['label'], 60)} ({count(c['short'])} missing)" for c in worst)
+        out.append(f"Cells that stayed short: {named}.")
+    errors = sum(s.errors for s in facts.stations)
+    if errors:
+        where = ", ".join(s.name for s in facts.stations if s.errors)
+        out.append(f"{plural(errors, 'candidate')} could not be made or judged because of errors in {where}.")
+    if facts.state.get("stopped"):
+        out.append(f"Filling stopped early: {clip(facts.state['stopped'], 200)}.")
+    return out
+
+
+def _likeness(facts: Facts) -> list[str]:
+    if not facts.profile:
+        return []
+    out = []
+    apart = [(n, d) for n, d in most_apart(facts.profile["columns"]) if d >= 0.05]
+    if apart:
+        out.append("Columns most unlike the real ones: " + ", ".join(f"{clip(n, 40)} ({share(d)} apart)" for n, d in apart) + ".")  # fmt: skip
+    pairs = [p for p in pairs_most_apart(facts.profile["pairs"], 2) if abs(p[2] - p[3]) >= 0.1]
+    for a, b, real, made in pairs:
+        how = "weaker" if made < real else "stronger"
+        out.append(
+            f"{clip(a, 40)} and {clip(b, 40)} are tied {how} than in real data ({number(made, 2)}, real {number(real, 2)})."
+        )
+    return out
+
+
+_SIGNS = {
+    "detection.c2st": ("low", 0.6, "A classifier tells synthetic from real records with AUC {value}."),
+    "utility.gap": ("low", 0.0, "A model trained on synthetic data alone loses {value} against one trained on real."),
+    "privacy.membership": ("low", 0.5, "The membership attack does better than guessing: AUC {value}."),
+    "privacy.exact_copies": (
+        "low",
+        0.0,
+        "There are more exact copies of training rows than chance explains ({value}).",
+    ),
+    "privacy.near_copies": ("low", 0.0, "Synthetic rows lie closer to training rows than chance explains ({value})."),
+}
+
+
+def _proof(facts: Facts) -> list[str]:
+    """Findings that the whole interval supports."""
+    out = []
+    for name, (end, limit, sentence) in _SIGNS.items():
+        m = facts.measures.get(name)
+        if m and m.get(end) is not None and m[end] > limit:
+            out.append(sentence.format(value=number(m["value"])))
+    unknown = [words_of(n).title for n, m in facts.measures.items() if m.get("value") is None]
+    if unknown:
+        out.append("Could not be measured: " + ", ".join(unknown[:6]) + ".")
+    return out
