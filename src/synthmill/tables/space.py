@@ -104,10 +104,12 @@ class Space:
 
     def embed(self, frame: pl.DataFrame) -> Points:
         """(n, d) float32, the same for the same row in any frame. Columns the space does not know are ignored."""
+        return self.coordinates(frame).astype(np.float32)
+
+    def coordinates(self, frame: pl.DataFrame) -> NDArray[np.float64]:
+        """`embed` in full precision: float32 tells two moments of a decade apart only beyond twenty seconds."""
         parts = [axis.place(frame[axis.name]) for axis in self.axes]
-        if not parts:
-            return np.zeros((frame.height, 0), np.float32)
-        return np.ascontiguousarray(np.concatenate(parts, axis=1), dtype=np.float32)
+        return np.concatenate(parts, axis=1) if parts else np.zeros((frame.height, 0))
 
 
 def _numbers(s: pl.Series) -> NDArray[np.float64]:

@@ -1,0 +1,186 @@
+"""Copies: records nearer to a real one than real records are to each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Annotated
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from pydantic import Field
+
+from synthmill.frame import Keys, row_keys
+from synthmill.plugins import Verdicts
+from synthmill.refusal import Refusal
+from synthmill.schema import Schema
+from synthmill.tables.space import Space
+
+_Floats = NDArray[np.float64]
+_Ints = NDArray[np.int64]
+_Bools = NDArray[np.bool_]
+
+_FAR = 0.999  # below the cost of one categorical mismatch: only rows that share every category can be near
+_PAIRS = 1 << 20
+
+
+@dataclass
+class Copies:
+    """A record nearer to a real one than real records are to each other.
+
+    Around every train record lies a ball whose radius is a fixed share of the distance to its own nearest other
+    train record, so that dense regions have small balls and lonely people large ones. A candidate inside any ball
+    is a copy. The share is calibrated on train alone, never the holdout: each train record in turn, taken out, falls
+    into a ball of the others at the rate `quantile`, and so does a fresh real record.
+
+    A record that occurs twice or more in train has no ball: repeating it tells nothing about one person (two rows of
+    the same person are taken for two people). A single one all of whose values recur in other records may be met by
+    chance: where fresh records meet such ones more often than `quantile`, as in coarse tables, exact copies of them
+    are admitted in each batch up to that rate instead of never, since a hole at each would give it away too.
+
+    Distance is that of `tables.space`, over the columns a table model makes; 1 is one categorical mismatch, and no
+    ball reaches that far. score: distance over the nearest neighbour's, known for rejected rows only.
+    """
+
+    quantile: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
+
+    private = True
+
+    def fit(self, train: pl.DataFrame, schema: Schema) -> None:
+        if not schema.modelled:
+            raise Refusal(
+                "copies: the real data has no column to compare by (only identifiers, personal data or texts)"
+            )
+        numbers = schema.of("integer", "decimal", "datetime")
+        self._categories = [n for n in schema.modelled if n not in numbers]
+        self._space = Space.fit(train, schema.select(numbers))
+        keys, points = self._place(train)
+        self._balls, ratios, common = _Balls.fit(train.select(schema.modelled), keys, points)
+        chance = float((common & (ratios == 0)).sum() / max(1, train.height))
+        self.coincidence = chance if chance > self.quantile else 0.0
+        if self.coincidence:
+            ratios = ratios[~common | (ratios > 0)]
+        self.share = _lower(ratios, self.quantile) or _lower(ratios[ratios > 0], self.quantile)
+
+    def judge(self, frame: pl.DataFrame) -> Verdicts:
+        if not hasattr(self, "_balls"):
+            raise Refusal("copies: there is no real data to compare with")
+        ratios, common = self._balls.ratios(*self._place(frame), self.share)
+        exact = ratios == 0
+        ok = ratios >= self.share
+        ok |= self._coincidences(exact & common, ok)
+        reason = np.where(exact, "equals a real record", "nearer to a real record than real records are to each other")
+        score = pl.Series(np.where(ok, np.nan, ratios), dtype=pl.Float32).fill_nan(None)
+        return Verdicts.where(pl.Series(ok), pl.Series(reason), score)
+
+    def _place(self, frame: pl.DataFrame) -> tuple[Keys, _Floats]:
+        same = np.zeros(frame.height, np.uint64)
+        keys = row_keys(frame.select(self._categories)) if self._categories else same
+        return keys, self._space.coordinates(frame)
+
+    def _coincidences(self, exact: _Bools, ok: _Bools) -> _Bools:
+        """The exact copies let in, in order: never more than `coincidence` of what the batch has let in so far.
+        A generator that only copies lets nothing else in, so nothing of it passes."""
+        let_in = np.zeros(len(exact), bool)
+        if self.coincidence:
+            others, n = np.cumsum(ok), 0
+            for i in np.flatnonzero(exact):
+                if n + 1 <= self.coincidence * (others[i] + n + 1):
+                    let_in[i], n = True, n + 1
+        return let_in
+
+
+@dataclass(frozen=True)
+class _Balls:
+    """Train records that occur once. block: which of `keys`, their categories; points: (n, d); reach: to the nearest
+    other record; common: each of its values occurs in other records; axis: the number to search by."""
+
+    keys: Keys
+    block: _Ints
+    points: _Floats
+    reach: _Floats
+    common: _Bools
+    axis: int
+
+    @classmethod
+    def fit(cls, train: pl.DataFrame, keys: Keys, points: _Floats) -> tuple[_Balls, _Floats, _Bools]:
+        """The balls, and what `ratios` would say of each record had it not been there (at most 1).
+
+        A record is below 1 only for a ball whose nearest neighbour it is: without it that ball reaches to the second
+        nearest.
+        """
+        from scipy.spatial import cKDTree
+
+        _, first, count = np.unique(row_keys(train), return_index=True, return_counts=True)
+        known, block = np.unique(keys[first], return_inverse=True)
+        points = points[first]
+        # blocks lie 4 apart on an axis of their own, farther than any distance that matters
+        places = np.c_[block * 4.0, points]
+        near, who = cKDTree(places).query(places, k=[2, 3], distance_upper_bound=_FAR)
+        near = np.minimum(near, _FAR)
+        single = (count == 1) & (near[:, 0] > 0)
+        common = _recurring(train[first])
+        alone = np.where(count == 2, 0.0, 1.0)  # one of a pair, taken out, equals the other
+        ball = np.flatnonzero(single & (near[:, 0] < _FAR))
+        ball = ball[count[who[ball, 0]] == 1]
+        np.minimum.at(alone, who[ball, 0], near[ball, 0] / near[ball, 1])
+        axis = int(np.argmax([len(np.unique(c)) for c in points.T])) if points.shape[1] else 0
+        balls = cls(known, block[single], points[single], near[single, 0], common[single], axis)
+        return balls, np.repeat(alone, count), np.repeat(common, count)
+
+    def ratios(self, keys: Keys, points: _Floats, share: float) -> tuple[_Floats, _Bools]:
+        """(n,) distance to a train record over that record's reach, the smallest; inf unless below `share`.
+        And whether a record it equals is a common one.
+
+        Each ball asks which candidates lie within it on one axis, by binary search among the sorted candidates of
+        its block; only those pairs are measured.
+        """
+        best, common = np.full(len(keys), np.inf), np.zeros(len(keys), bool)
+        block = np.searchsorted(self.keys, keys)
+        block[block == len(self.keys)] = 0
+        there = np.flatnonzero(self.keys[block] == keys) if len(self.keys) else np.empty(0, np.int64)
+        line = _line(block[there], points[there], self.axis)
+        order = np.argsort(line, kind="stable")
+        line, rows = line[order], there[order]
+        center = _line(self.block, self.points, self.axis)
+        radius = self.reach * share + 1e-6
+        first = np.searchsorted(line, center - radius)
+        count = np.searchsorted(line, center + radius, side="right") - first
+        for some in _slices(count):
+            ball = np.repeat(np.arange(some.start, some.stop), count[some])
+            offset = np.arange(len(ball)) - np.repeat(np.cumsum(count[some]) - count[some], count[some])
+            row = rows[first[ball] + offset]
+            gap = points[row] - self.points[ball]
+            ratio = np.sqrt((gap * gap).sum(axis=1)) / self.reach[ball]
+            near = ratio < share
+            np.minimum.at(best, row[near], ratio[near])
+            common[row[ratio == 0]] = self.common[ball[ratio == 0]]
+        return best, common
+
+
+def _recurring(records: pl.DataFrame) -> _Bools:
+    """(n,) every value of the record occurs in another one too."""
+    out = np.ones(records.height, bool)
+    for column in records.iter_columns():
+        _, inverse, count = np.unique(row_keys(column.to_frame()), return_inverse=True, return_counts=True)
+        out &= count[inverse] > 1
+    return out
+
+
+def _lower(values: _Floats, quantile: float) -> float:
+    """The value with at most that share of the values below it; 1 where there is none to ask."""
+    return float(np.sort(values)[int(quantile * len(values))]) if len(values) else 1.0
+
+
+def _line(block: _Ints, points: _Floats, axis: int) -> _Floats:
+    """Block and position on one axis as one number. Clipping keeps the order and brings no two points apart."""
+    at = np.clip(points[:, axis], -12, 12) if points.shape[1] else np.zeros(len(block))
+    return np.asarray(block * 32.0 + at, np.float64)
+
+
+def _slices(count: _Ints) -> list[slice]:
+    """Runs of balls with about `_PAIRS` pairs each."""
+    part = np.cumsum(count) // _PAIRS
+    edges = np.flatnonzero(np.diff(part, prepend=-1, append=-1)) if len(count) else np.empty(0, np.int64)
+    return [slice(int(a), int(b)) for a, b in pairwise(edges)]

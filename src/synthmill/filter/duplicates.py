@@ -1,0 +1,99 @@
+"""Duplicates: records that were already admitted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from pydantic import Field
+
+from synthmill.frame import Keys, payload, row_keys
+from synthmill.plugins import Verdicts
+from synthmill.schema import Schema
+
+_MADE_UP = ("identifier", "personal")  # new for every row: with them nothing would ever repeat
+
+
+@dataclass
+class Duplicates:
+    """A record equal to an admitted one, beyond the rate at which real records repeat.
+
+    rate: share of the admitted rows that may repeat an earlier one; `train`: as many as in the real data (none
+    without real data); 0 forbids. A table of few distinct rows cannot outgrow train at train's rate: `rate: 1` lets it.
+    Rows are compared by canonical value (1 equals 1.0), without identifiers and personal data; by 64-bit keys, so
+    that among 10 million rows a false match has a chance of 1 in 370,000.
+    What was admitted is all the memory there is: how it came in batches does not matter. Within a batch the
+    earlier row wins, and a repetition is let in as soon as (repeated + 1) <= rate * (admitted + 1).
+    """
+
+    rate: Literal["train"] | Annotated[float, Field(ge=0, le=1)] = "train"
+
+    def __post_init__(self) -> None:
+        self._rate = 0.0 if self.rate == "train" else float(self.rate)
+        self._ignored: set[str] = set()
+        self._seen = _Keys()
+        self._admitted = 0
+
+    def fit(self, train: pl.DataFrame, schema: Schema) -> None:
+        self._ignored = set(schema.of(*_MADE_UP))
+        if self.rate == "train":
+            self._rate = 1 - len(np.unique(self._keys(train))) / max(1, train.height)
+
+    def judge(self, frame: pl.DataFrame) -> Verdicts:
+        distinct, first = np.unique(self._keys(frame), return_index=True)
+        new = np.zeros(frame.height, bool)
+        new[first[~self._seen.holds(distinct)]] = True
+        ok = new | self._allowed(new)
+        return Verdicts.where(pl.Series(ok), "equals an admitted record")
+
+    def remember(self, admitted: pl.DataFrame) -> None:
+        self._admitted += admitted.height
+        self._seen.add(np.unique(self._keys(admitted)))
+
+    def _allowed(self, new: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """The repetitions let in, in order, each counting towards the next."""
+        allowed = np.zeros(len(new), bool)
+        if not self._rate:
+            return allowed
+        repeated = self._admitted - self._seen.size
+        admitted = self._admitted + np.cumsum(new)
+        more = 0
+        for i in np.flatnonzero(~new):
+            if repeated + more + 1 <= self._rate * (admitted[i] + more + 1):
+                allowed[i] = True
+                more += 1
+        return allowed
+
+    def _keys(self, frame: pl.DataFrame) -> Keys:
+        return row_keys(frame.select(c for c in payload(frame) if c not in self._ignored))
+
+
+class _Keys:
+    """A set of keys as sorted runs whose sizes at least halve: 8 bytes a key where a Python set takes 100."""
+
+    def __init__(self) -> None:
+        self._runs: list[Keys] = []
+
+    @property
+    def size(self) -> int:
+        return sum(map(len, self._runs))
+
+    def holds(self, keys: Keys) -> NDArray[np.bool_]:
+        """Which of some sorted keys are in it; sorted, because searching in order is what the cache likes."""
+        found = np.zeros(len(keys), bool)
+        for run in self._runs:
+            at = np.minimum(np.searchsorted(run, keys), len(run) - 1)
+            found |= run[at] == keys
+        return found
+
+    def add(self, keys: Keys) -> None:
+        keys = keys[~self.holds(keys)]
+        if not len(keys):
+            return
+        self._runs.append(keys)
+        while len(self._runs) > 1 and len(self._runs[-2]) <= 2 * len(self._runs[-1]):
+            last = self._runs.pop()
+            self._runs[-1] = np.sort(np.concatenate([self._runs[-1], last]), kind="stable")
