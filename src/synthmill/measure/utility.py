@@ -112,7 +112,10 @@ class _Task:
             return Estimate(scores.r_squared(self.truth.astype(np.float64), guess, self.w), n)
         p = boost.classify(x, y.astype(np.int64), self.categories, self.holdout[0], self.classes)
         judged = range(len(self.classes)) if len(self.classes) > 2 else [1]
-        return Estimate(np.nanmean([self._auc(p[:, j], self.classes[j]) for j in judged], axis=0), n)
+        each = np.stack([self._auc(p[:, j], self.classes[j]) for j in judged])
+        known = np.isfinite(each)  # a small resample may lack a class
+        with np.errstate(invalid="ignore"):
+            return Estimate(np.where(known, each, 0).sum(axis=0) / known.sum(axis=0), n)
 
     def _auc(self, score: Floats, label: int) -> Floats:
         yes = self.truth == label

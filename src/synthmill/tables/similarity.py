@@ -73,6 +73,18 @@ def joint(a: Sequence[Ints], b: Sequence[Ints]) -> list[Ints]:
     return [x * width + y for x, y in zip(a, b, strict=True)]
 
 
+def cramers_v(a: Ints, b: Ints) -> float:
+    """Association of two codings, 0 to 1 (Cramer, 1946, without bias correction); NaN where either is constant."""
+    _, x = np.unique(a, return_inverse=True)
+    _, y = np.unique(b, return_inverse=True)
+    rows, columns = np.bincount(x).astype(np.float64), np.bincount(y).astype(np.float64)
+    if min(len(rows), len(columns)) < 2:
+        return float("nan")
+    cells, count = np.unique(x * len(columns) + y, return_counts=True)
+    phi = (count**2 / (rows[cells // len(columns)] * columns[cells % len(columns)])).sum() - 1
+    return float(np.sqrt(max(0.0, phi) / (min(len(rows), len(columns)) - 1)))
+
+
 def correlation(x: Floats, y: Floats, w: Floats) -> Floats:
     """Pearson's, over the rows where both are known; NaN where either is constant."""
     known = ~(np.isnan(x) | np.isnan(y))

@@ -1,0 +1,196 @@
+import json
+import math
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import polars as pl
+import pytest
+
+from population import BOOTSTRAP, FRESH, HOLDOUT, REAL, TRAIN, evidence, people
+from synthmill.cells import grid
+from synthmill.evaluate import Evaluation, at_real_shares, evaluate, reference
+from synthmill.measure.detection import Detection
+from synthmill.measure.utility import Utility
+from synthmill.plugins import Evidence, Measure
+from synthmill.refusal import Refusal
+from synthmill.schema import Schema
+
+CHEAP = [{"use": "fidelity"}]
+HERE = f"{__file__}:"
+
+
+@dataclass
+class Broken:
+    """Fails as it likes."""
+
+    measures: ClassVar[tuple[str, ...]] = ("one", "two")
+
+    def measure(self, evidence: Evidence) -> list[Measure]:
+        raise ZeroDivisionError("no luck")
+
+
+@dataclass
+class Rows:
+    """How many rows it was shown."""
+
+    measures: ClassVar[tuple[str, ...]] = ("n",)
+    references: ClassVar[tuple[str, ...]] = ("bootstrap", "fresh")
+
+    def measure(self, evidence: Evidence) -> list[Measure]:
+        n = float(evidence.synthetic.height)
+        return [Measure("n", n, n, math.inf, "none", {"x": [math.nan, 1.0]}, note=evidence.reference)]
+
+
+@dataclass
+class AsMade:
+    """What it was shown of a rebalanced table."""
+
+    measures: ClassVar[tuple[str, ...]] = ("n",)
+    as_made: ClassVar[bool] = True
+
+    def measure(self, evidence: Evidence) -> list[Measure]:
+        assert evidence.weights is not None
+        job = evidence.synthetic["job"] == "judge"
+        share = float((evidence.weights * job).sum() / evidence.weights.sum())
+        return [Measure("n", evidence.synthetic.height, share, share)]
+
+
+def test_every_family_orders_floor_value_and_ceiling():
+    uses = [{"use": u} for u in ("fidelity", "detection", "coverage", "utility", "privacy")]
+    said = []
+    e = evaluate(FRESH, REAL, uses, seed=1, progress=said.append)
+    assert said[:3] == ["fidelity", "fidelity on independent", "fidelity on fresh"]
+    for name in ("fidelity.trends", "coverage.beta_recall", "utility.synthetic"):
+        m = e.get(name)
+        assert m.floor < m.value, name
+        assert m.ceiling == pytest.approx(m.value, abs=0.08), name
+    for name in ("detection.c2st", "detection.mmd", "privacy.membership", "privacy.exact_copies"):
+        assert e.get(name).floor > e.get(name).high, name
+    assert e.get("utility.gap").floor > 0.2
+    assert e.sizes == {"synthetic": 1500, "train": 1500, "holdout": 800, "draws": 0}
+    assert evaluate(FRESH, REAL, uses, seed=1) == e
+
+
+def test_json_round_trip_keeps_what_is_unknown_unknown():
+    e = evaluate(FRESH, REAL, [*CHEAP, {"use": HERE + "Broken"}, {"use": HERE + "Rows"}])
+    text = json.dumps(e.to_json(), allow_nan=False)
+    back = Evaluation.from_json(json.loads(text))
+    assert json.dumps(back.to_json(), allow_nan=False) == text
+    assert back.get("fidelity.shapes") == e.get("fidelity.shapes")
+    assert math.isnan(back.get("broken.one").value)
+    assert back.get("rows.n").detail == {"x": [None, 1.0]}
+
+
+def test_a_failing_metric_is_unknown_and_stops_no_other():
+    e = evaluate(FRESH, REAL, [{"use": HERE + "Broken"}, *CHEAP])
+    assert [m.name for m in e.measures] == ["broken.one", "broken.two", "fidelity.shapes", "fidelity.trends"]
+    assert math.isnan(e.get("broken.two").value)
+    assert e.get("broken.two").note == "unknown: ZeroDivisionError: no luck"
+    assert math.isfinite(e.get("fidelity.shapes").value)
+
+
+def test_references_are_what_they_say():
+    e = evidence(FRESH, draws=(FRESH,), unfiltered=FRESH, blend=FRESH)
+    independent = reference("independent", e).synthetic
+    assert independent.sort("wage")["wage"].equals(TRAIN.sort("wage")["wage"])
+    assert not independent.equals(TRAIN)
+    again = reference("bootstrap", e).synthetic
+    assert again.join(TRAIN, on=TRAIN.columns, how="semi", nulls_equal=True).height == 1500
+    fresh = reference("fresh", e)
+    assert fresh.holdout.equals(HOLDOUT)
+    assert pl.concat([fresh.train, fresh.synthetic]).sort(TRAIN.columns).equals(TRAIN.sort(TRAIN.columns))
+    assert (fresh.draws, fresh.unfiltered, fresh.blend, fresh.reference) == ((), None, None, "fresh")
+    with pytest.raises(Refusal, match="no reference"):
+        reference("perfect", e)
+
+
+def test_fresh_halves_never_share_an_entity():
+    train = pl.concat([TRAIN[:100].with_columns(id=pl.int_range(100, eager=True))] * 3)
+    fresh = reference("fresh", evidence(FRESH, train=train, entity="id"))
+    assert set(fresh.train["id"]).isdisjoint(fresh.synthetic["id"])
+    assert fresh.train.height == fresh.synthetic.height == 150
+
+
+def test_floors_and_ceilings_come_from_the_references_a_metric_asks_for():
+    m = evaluate(FRESH, REAL, [{"use": HERE + "Rows"}]).get("rows.n")
+    assert (m.value, m.floor, m.ceiling, m.note) == (1500, 1500, 750, "")
+
+
+CELLS = grid({"job": ["cook", "clerk", "judge"]}, 600)
+UNIFORM = pl.concat([people(9000, "u").filter(job=j)[:600] for j in ("cook", "clerk", "judge")])
+
+
+def test_rebalanced_tables_are_judged_at_real_shares():
+    fair = at_real_shares(evidence(UNIFORM, draws=(UNIFORM,), unfiltered=UNIFORM), CELLS)
+    for table in (fair.synthetic, *fair.draws, fair.unfiltered):
+        shares = table["job"].value_counts(normalize=True, sort=True)
+        real = TRAIN["job"].value_counts(normalize=True, sort=True)
+        assert shares["job"].to_list() == real["job"].to_list()
+        assert shares["proportion"].to_list() == pytest.approx(real["proportion"].to_list(), abs=0.002)
+        assert table["job"].value_counts()["count"].max() == 600  # the neediest cell gives all it has
+    assert fair.synthetic.is_duplicated().sum() <= UNIFORM.is_duplicated().sum()  # no row is taken twice
+    judged = evaluate(UNIFORM, REAL, CHEAP, cells=CELLS)
+    naive = evaluate(UNIFORM, REAL, CHEAP)
+    assert judged.get("fidelity.shapes").value > naive.get("fidelity.shapes").high
+    assert "real shares" in judged.notes[0]
+
+
+def test_a_metric_may_ask_for_the_table_as_it_was_made():
+    e = evaluate(UNIFORM, REAL, [{"use": HERE + "AsMade"}, {"use": HERE + "Rows"}], cells=CELLS)
+    assert e.get("asmade.n").value == UNIFORM.height > e.get("rows.n").value
+    assert e.get("asmade.n").low == pytest.approx((TRAIN["job"] == "judge").mean())
+
+
+def test_a_short_cell_keeps_its_deficit_and_cells_limit_what_real_rows_count():
+    short = UNIFORM.filter(pl.col("job") != "cook")
+    fair = at_real_shares(evidence(short), CELLS)
+    assert fair.synthetic["job"].n_unique() == 2
+    assert 400 < fair.synthetic.height <= 1000
+    two = at_real_shares(evidence(UNIFORM), CELLS[:2])
+    assert set(two.holdout["job"]) == set(two.train["job"]) == set(two.synthetic["job"]) == {"cook", "clerk"}
+    with pytest.raises(Refusal, match="no train row"):
+        at_real_shares(evidence(UNIFORM), grid({"job": ["pilot", "nurse"]}, 5))
+
+
+def test_another_tools_file(tmp_path):
+    FRESH.with_columns(pl.col("age").cast(pl.Float64), extra=pl.lit(1)).write_csv(tmp_path / "s.csv")
+    e = evaluate(pl.read_csv(tmp_path / "s.csv"), REAL, CHEAP)
+    assert e.get("fidelity.shapes") == evaluate(FRESH, REAL, CHEAP).get("fidelity.shapes")
+    assert "extra" in e.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("synthetic", "uses", "sentence"),
+    [
+        (FRESH.drop("wage", "job"), CHEAP, "lacks 'wage', 'job'"),
+        (FRESH[:0], CHEAP, "no rows"),
+        (FRESH, CHEAP * 2, "'fidelity' is listed 2 times"),
+        (FRESH, [{"use": "fidelty"}], "did you mean 'fidelity'"),
+        (FRESH, [{"use": "detection", "rows": 1}], "rows"),
+    ],
+)
+def test_refusals_are_one_sentence(synthetic, uses, sentence):
+    with pytest.raises(Refusal, match=sentence):
+        evaluate(synthetic, REAL, uses)
+
+
+def test_degenerate_worlds_end_in_measures_not_in_errors():
+    uses = [{"use": u} for u in ("fidelity", "detection", "coverage", "utility", "privacy")]
+    one_class = replace(REAL, train=TRAIN[:30].with_columns(rich=pl.lit("no")), holdout=HOLDOUT[:6])
+    for real in (one_class, replace(REAL, schema=Schema(())), replace(REAL, target=None, train=TRAIN[:1])):
+        for m in evaluate(FRESH[:20], real, uses).measures:
+            assert "Error" not in m.note, m
+            assert math.isnan(m.value) == bool(math.isnan(m.low)), m
+
+
+def test_trees_do_not_depend_on_threads():
+    import sklearn.ensemble  # noqa: F401  only loaded libraries can be limited
+    from threadpoolctl import threadpool_limits
+
+    answers = []
+    for n in (1, 2):
+        with threadpool_limits(n):
+            answers.append([m.measure(evidence(BOOTSTRAP)) for m in (Detection(rows=800), Utility())])
+    (detection1, utility1), (detection2, utility2) = answers
+    assert detection1[0] == detection2[0]
+    assert utility1 == utility2
