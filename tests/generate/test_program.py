@@ -1,4 +1,5 @@
 import math
+from datetime import date
 
 import numpy as np
 import polars as pl
@@ -68,6 +69,9 @@ def test_a_cell_narrows_the_space_exactly():
     assert ask(program, surface="icy").height == 0
     assert ask(program, speed=Bin(40, 50)).height == 50
     assert ask(program, speed=Bin(41, 50)).height == 0
+    assert ask(program, speed=Bin(date(2020, 1, 1), None)).height == 0
+    assert ask(program, speed="fast").height == 0
+    assert ask(program, fixed=3).height == 50
 
 
 @given(st.floats(-50, 50), st.floats(0, 30), st.booleans(), st.sampled_from(["uniform", "integers", "normal"]))

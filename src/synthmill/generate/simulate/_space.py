@@ -81,13 +81,14 @@ class Dimension:
             kept = tuple(v for v in self.levels if _holds(level, v))
             return Dimension(self.name, self.shape, levels=kept) if kept else None
         if not isinstance(level, Bin):
-            if isinstance(level, bool) or not isinstance(level, int | float):
-                return None
             level = Bin(level, level, closed=True)
-        low = self.low if level.low is None else max(self.low, float(level.low))
+        bounds = [x for x in (level.low, level.high) if x is not None]
+        if any(isinstance(x, bool) or not isinstance(x, int | float) for x in bounds):
+            return None
+        low = self.low if level.low is None else max(self.low, level.low)
         high, closed = self.high, self.closed
-        if level.high is not None and float(level.high) <= high:
-            high, closed = float(level.high), level.closed and (closed or float(level.high) < high)
+        if level.high is not None and level.high <= high:
+            high, closed = level.high, level.closed and (closed or level.high < high)
         if self.shape == "integers":
             high = math.floor(high) - (not closed and high == math.floor(high))
             low, closed = math.ceil(low), True
