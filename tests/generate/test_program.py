@@ -127,6 +127,16 @@ def test_lists_nest_and_are_checked_deeply():
     assert wrong["_error"][0] == "'readings[0].t' is str 'late', expected Float64"
 
 
+def test_a_value_polars_cannot_hold_costs_its_own_row():
+    def f(parameters, seed):
+        return {"y": "\ud800" if parameters["x"] else "fine"}
+
+    made = ask(Program(function=f, space={"x": [0, 1]}, columns={"y": "String"}))
+    assert set(made["y"]) == {"fine", None}
+    assert "surrogates" in made.drop_nulls("_error")["_error"][0]
+    assert 0 < made["_error"].count() < 50
+
+
 def test_a_call_may_return_several_records():
     made = ask(Program(function=lambda p, seed: [{"i": 0}, {"i": 1}, {"i": 2}]), 7)
     assert made["i"].to_list() == [0, 1, 2, 0, 1, 2, 0]

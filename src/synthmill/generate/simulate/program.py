@@ -14,7 +14,7 @@ from synthmill.plugins import Request, load_object
 from synthmill.refusal import Refusal
 from synthmill.schema import dtype_of
 
-from ._records import fault, plain
+from ._records import checker, plain
 from ._space import Dimension, places
 
 _PROBES = 8
@@ -104,26 +104,24 @@ class Program:
         if len(narrowed) < len(space):
             return pl.DataFrame(schema=schema)
         rows: list[dict[str, Any]] = []
+        fault = checker(schema)
         for i, parameters in enumerate(self._points(narrowed, request.n, request.rng("space"))):
             if len(rows) >= request.n:
                 break
-            rows += self._answer(parameters, seed_of(request.seed, "call", i) >> 65, schema)
-        rows = rows[: request.n]
-        if not any("_error" in r for r in rows):
-            return pl.DataFrame(rows, schema=schema)
-        return pl.DataFrame(rows, schema={**schema, "_error": pl.String})
+            rows += self._answer(parameters, seed_of(request.seed, "call", i) >> 65, fault)
+        return _framed(rows[: request.n], schema)
 
     def _points(self, space: list[Dimension], n: int, rng: np.random.Generator) -> list[dict[str, Any]]:
         u = places(self.sampler, n, len(space), rng)
         columns = {d.name: d.at(u[:, j]) for j, d in enumerate(space)}
         return [{name: values[i] for name, values in columns.items()} for i in range(n)]
 
-    def _answer(self, parameters: dict[str, Any], seed: int, schema: dict[str, pl.DataType]) -> list[dict[str, Any]]:
+    def _answer(self, parameters: dict[str, Any], seed: int, fault: Callable[..., str | None]) -> list[dict[str, Any]]:
         try:
             records = self._records(parameters, seed)
         except Exception as e:
             return [{"_error": _message(e)}]
-        wrong = [fault(r, schema) for r in records]
+        wrong = [fault(r) for r in records]
         return [{"_error": w} if w else r for w, r in zip(wrong, records, strict=True)]
 
     def _records(self, parameters: dict[str, Any], seed: int) -> list[dict[str, Any]]:
@@ -136,6 +134,27 @@ class Program:
                 )
         kept = parameters if self.keep_parameters else {}
         return [{**{k: v for k, v in kept.items() if k not in r}, **plain(r)} for r in records]
+
+
+def _framed(rows: list[dict[str, Any]], schema: dict[str, pl.DataType]) -> pl.DataFrame:
+    """The rows as a frame; a value that polars cannot hold although its type is right costs only its own row."""
+    try:
+        return _frame(rows, schema)
+    except Exception:
+        return _frame([_held(r, schema) for r in rows], schema)
+
+
+def _frame(rows: list[dict[str, Any]], schema: dict[str, pl.DataType]) -> pl.DataFrame:
+    failed = any("_error" in r for r in rows)
+    return pl.DataFrame(rows, schema={**schema, "_error": pl.String()} if failed else schema)
+
+
+def _held(row: dict[str, Any], schema: dict[str, pl.DataType]) -> dict[str, Any]:
+    try:
+        _frame([row], schema)
+    except Exception as e:
+        return {"_error": _message(e)}
+    return row
 
 
 def _message(e: Exception) -> str:
