@@ -40,19 +40,19 @@ def read_duckdb(path: Path, table: str | None) -> pl.DataFrame:
         with duckdb.connect(str(path), read_only=True) as connection:
             names = [r[0] for r in connection.execute("show tables").fetchall()]
             query = f"select * from {_quoted(_choose(str(path), table, names))}"
-            frame = pl.DataFrame(connection.execute(query).to_arrow_table())
+            frame = pl.DataFrame(connection.sql(query).to_arrow_table())
     except duckdb.Error as e:
         raise Refusal(f"{path}: not a readable DuckDB database: {str(e).splitlines()[0]}") from None
     return frame
 
 
 def read_url(url: str, table: str | None) -> pl.DataFrame:
-    """A table behind a database URL, by its ADBC driver where one is installed, else by SQLAlchemy."""
+    """A table behind a database URL, by its ADBC driver where one is installed, else by SQLAlchemy (`scheme+driver`: always)."""
     shown = re.sub(r"//[^@/]*@", "//...@", url)
-    scheme = url.split("://", 1)[0].split("+")[0]
+    scheme = url.split("://", 1)[0]
     _need("pyarrow", f"reading {scheme}")
     try:
-        if importlib.util.find_spec(f"adbc_driver_{scheme}"):
+        if "+" not in scheme and importlib.util.find_spec(f"adbc_driver_{scheme}"):
             return _by_adbc(url, scheme, table, shown)
         return _by_sqlalchemy(url, table, shown)
     except Refusal:

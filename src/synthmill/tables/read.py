@@ -52,7 +52,8 @@ def read(source: str | Path, table: str | None = None, missing: Sequence[str] = 
         raise Refusal(f"{path}: is a folder; a table is one file")
     if path.stat().st_size == 0:
         raise Refusal(f"{path}: the file is empty")
-    reader = _READERS[".sqlite"] if text.startswith("sqlite:///") else _reader(path)
+    scheme = text.partition(":///")[0]
+    reader = _READERS[f".{scheme}"] if scheme in ("sqlite", "duckdb") else _reader(path)
     try:
         frame = reader(path, table, missing)
     except (pl.exceptions.PolarsError, OSError) as e:
@@ -98,7 +99,7 @@ def _plain_column(s: pl.Series, source: str, missing: Sequence[str]) -> pl.Serie
     if s.dtype.is_float():
         s = s.fill_nan(None)
     if missing and (s.dtype.is_numeric() or s.dtype == pl.String):
-        s = s.set(s.is_in(_tokens(s.dtype, missing)), None)
+        s = s.set(_among(s, missing), None)
     if s.dtype.is_float() and s.is_infinite().any():
         row = s.is_infinite().arg_true()[0] + 1
         raise Refusal(
@@ -108,10 +109,11 @@ def _plain_column(s: pl.Series, source: str, missing: Sequence[str]) -> pl.Serie
     return s
 
 
-def _tokens(dtype: pl.DataType, missing: Sequence[str]) -> pl.Series:
-    if dtype == pl.String:
-        return pl.Series(list(missing), dtype=pl.String)
-    return pl.Series(list(missing), dtype=pl.String).cast(pl.Float64, strict=False).drop_nulls()
+def _among(s: pl.Series, missing: Sequence[str]) -> pl.Series:
+    if s.dtype == pl.String:
+        return s.is_in(list(missing))
+    numbers = pl.Series(list(missing), dtype=pl.String).cast(pl.Float64, strict=False).drop_nulls()
+    return s.cast(pl.Float64).is_in(numbers.to_list())
 
 
 def from_any(frame: Any, source: str = "the table") -> tuple[pl.DataFrame, Callable[[pl.DataFrame], Any]]:

@@ -83,7 +83,7 @@ class People:
         if name == "ip":
             return self.fake.ipv4_private()
         return {
-            "phone": self.fake.phone_number, "credit_card": self.fake.credit_card_number, "company": self.fake.company,
+            "phone": self.fake.phone_number, "credit_card": lambda: self.fake.credit_card_number("visa16"), "company": self.fake.company,
             "country": self.fake.country, "iban": self.fake.iban, "ssn": lambda: "900-00-0000", "last_name": self.fake.last_name,
         }[name]()  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,10 @@ from ._people import People, Words
 _ROUNDS = 50
 _COMMON = ("first_name", "last_name", "city", "postcode", "state", "country", "company")
 """Parts that many people share: left out of the pools if real, but met by chance they name nobody."""
+_OTHERS = {
+    "doctor", "physician", "nurse", "spouse", "partner", "husband", "wife", "parent", "mother", "father", "child",
+    "guardian", "emergency", "manager", "supervisor", "agent", "seller", "sender", "recipient", "receiver", "referrer",
+}  # fmt: skip
 
 
 @dataclass
@@ -33,7 +38,7 @@ class Identity:
     request numbers its rows from blocks of its own, and numbers become codes by a keyed bijection (tables/patterns).
     Identifiers and what names one person (name, e-mail, phone, address, account...) never equal a value of train.
     A column `sex` or `gender` in `given` decides first names; e-mail and user name follow the name, city and postcode
-    one another. States and countries of `given` are not matched. The share of missing values is kept.
+    one another; a doctor's or spouse's columns are another person's. States and countries of `given` are not matched. The share of missing values is kept.
 
     `fit` needs the identifier and personal columns in train. What it saves holds keyed hashes of real values
     together with their key, and stays private.
@@ -161,21 +166,22 @@ class Identity:
 
     def _draw(self, columns: list[Column], n: int, rng: np.random.Generator, numbers: list[int],
               female: NDArray[np.bool_] | None) -> dict[str, Words]:  # fmt: skip
-        """A second column of the same kind belongs to a second person: a doctor's name beside a patient's."""
+        """Columns of one person are drawn together. A column of another role (a doctor's name), or a second one of the
+        same kind, belongs to somebody else."""
         assert self._people is not None
-        people: list[dict[str, Words]] = []
-        forms = [c.format for c in columns]
-        out = {}
+        owners: dict[tuple[str, int], list[Column]] = {}
         for at, c in enumerate(columns):
-            nth = forms[:at].count(c.format)
-            while len(people) <= nth:
-                sex = female if not people else None
-                people.append(
-                    self._people.draw(n, rng, [f for f in forms if forms.count(f) > len(people)], numbers, sex)
-                )
-            out[c.name] = people[nth][c.format]
-            if c.format == "address" and "city" not in forms:
-                out[c.name] = out[c.name] + ", " + people[nth]["city"] + " " + people[nth]["postcode"]
+            same = [o for o in columns[:at] if o.format == c.format and _role(o.name) == _role(c.name)]
+            owners.setdefault((_role(c.name), len(same)), []).append(c)
+        out = {}
+        for owner, mine in owners.items():
+            forms = [c.format for c in mine]
+            sex = female if owner == ("", 0) else None
+            person = self._people.draw(n, rng, forms, numbers, sex)
+            for c in mine:
+                out[c.name] = person[c.format]
+                if c.format == "address" and "city" not in forms:
+                    out[c.name] = out[c.name] + ", " + person["city"] + " " + person["postcode"]
         return out
 
     def _real(self, frame: pl.DataFrame) -> NDArray[np.bool_]:
@@ -203,6 +209,12 @@ class Identity:
     def _with_gaps(self, s: pl.Series, request: Request) -> pl.Series:
         share = self._columns[s.name].missing
         return s.set(pl.Series(request.rng("missing", s.name).random(len(s)) < share), None) if share else s
+
+
+def _role(name: str) -> str:
+    """Whose data a column holds, if its name says that it is not the row's own person."""
+    words = re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower())
+    return next((w for w in words if w in _OTHERS), "")
 
 
 _CASES: dict[str, Callable[[pl.Series], pl.Series]] = {

@@ -1,0 +1,103 @@
+"""`init` writes specs that parse, hold on the data they came from, and give nobody away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import yaml
+
+from synthmill.data import adult, adult_path
+from synthmill.init import propose
+from synthmill.plugins import build
+from synthmill.refusal import Refusal
+from synthmill.spec import Spec, load_spec, parse_spec
+
+RNG = np.random.default_rng(2)
+N = 2_000
+START = RNG.integers(0, 900, N)
+SHOP = pl.DataFrame(
+    {
+        "order_id": range(1, N + 1),
+        "Email": [f"p{i}@firm.org" for i in range(N)],
+        "from": START,
+        "unit to": START + RNG.integers(0, 300, N),
+        "price": np.round(RNG.lognormal(3, 1, N), 2),
+        "state": RNG.choice(["yes", "no", "it's", "a: b"], N, p=[0.6, 0.37, 0.02, 0.01]),
+        "secret": ["common"] * (N - 3) + ["only three"] * 3,
+    }
+)
+
+
+def _spec(tmp_path: Path, frame: pl.DataFrame, **options: str) -> tuple[str, Spec]:
+    frame.write_parquet(tmp_path / "my shop.parquet")
+    text = propose(tmp_path / "my shop.parquet", out=tmp_path / "spec.yaml", **options)  # type: ignore[arg-type]
+    (tmp_path / "spec.yaml").write_text(text)
+    return text, load_spec(tmp_path / "spec.yaml")[0]
+
+
+def test_adult(tmp_path: Path) -> None:
+    text = propose(adult_path(), out=adult_path().parent / "spec.yaml")
+    spec = parse_spec(yaml.safe_load(text))
+    assert spec.real is not None
+    assert (spec.name, spec.real.path, spec.real.target) == ("adult", "adult.csv.gz", "income")
+    assert spec.cover.axes == {"income": ["<=50K", ">50K"]}
+    assert "a guess" in text
+    assert "missing: ['?']" in text
+    assert "Amer-Indian-Eskimo" in text  # a rare group
+
+
+def test_every_part_is_configured_rightly_and_the_rules_hold(tmp_path: Path) -> None:
+    _, spec = _spec(tmp_path, SHOP)
+    for family in ("generate", "verify", "filter", "evaluate"):
+        for use in getattr(spec, family):
+            plugin = build("measure" if family == "evaluate" else family, use)
+            if use["use"] == "rules":
+                assert '"from" <= "unit to"' in use["all"]
+                assert '"price" >= 0' in use["all"]
+                assert not plugin.judge(SHOP).status.sum()
+
+
+def test_small_groups_and_extremes_are_not_named(tmp_path: Path) -> None:
+    text, _ = _spec(tmp_path, SHOP)
+    assert "only three" not in text
+    assert str(SHOP["price"].max()) not in text
+    assert "@firm.org" not in text
+
+
+def test_odd_names_and_levels_survive_yaml(tmp_path: Path) -> None:
+    frame = SHOP.drop("secret").with_columns(SHOP["state"].alias("no"))
+    _, spec = _spec(tmp_path, frame, target="no")
+    assert spec.real is not None
+    assert (spec.real.target, spec.real.path) == ("no", "my shop.parquet")
+    assert spec.cover.axes == {"no": ["a: b", "it's", "no", "yes"]}
+
+
+def test_a_target_of_few_whole_numbers_is_taken_for_classes(tmp_path: Path) -> None:
+    _, spec = _spec(tmp_path, SHOP.with_columns(grade=pl.Series(RNG.integers(1, 6, N))), target="grade")
+    assert spec.real is not None
+    assert spec.real.columns == {"grade": "categorical"}
+    assert spec.cover.axes == {"grade": [1, 2, 3, 4, 5]}
+
+
+def test_tables_without_much_to_propose(tmp_path: Path) -> None:
+    for frame in (
+        pl.DataFrame({"x": RNG.normal(size=50)}),
+        pl.DataFrame({"x": [1]}),
+        pl.DataFrame({"t": [None, None]}),
+    ):
+        text, spec = _spec(tmp_path, frame)
+        assert spec.cover.axes == {}
+        assert "# target" in text
+
+
+def test_a_target_that_is_not_there_is_refused() -> None:
+    with pytest.raises(Refusal, match="did you mean 'income'"):
+        propose(adult_path(), target="incom")
+
+
+def test_the_sample_is_adult() -> None:
+    assert adult().shape == (8_000, 15)
+    assert set(adult()["income"]) == {"<=50K", ">50K"}
