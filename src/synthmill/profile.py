@@ -34,12 +34,13 @@ _TIMES = [
 Shares = list[float]
 
 
-def profile(real: pl.DataFrame | None, synthetic: pl.DataFrame, schema: Schema) -> dict[str, Any]:
+def profile(real: pl.DataFrame | None, synthetic: pl.DataFrame, schema: Schema | None = None) -> dict[str, Any]:
     """JSON data. columns: histograms (`edges`) or `levels` with shares of real and synthetic; pairs: dependence matrices.
 
     real: training rows, or None when there are none. Columns that `schema` does not know are judged from the synthetic
-    table. Beyond 60 columns the 60 whose distributions differ most are kept, and `of` says how many there were.
+    table itself. Beyond 60 columns the 60 whose distributions differ most are kept, and `of` says how many there were.
     """
+    schema = schema or Schema(())
     known = {n: schema[n] if n in schema else infer(synthetic.select(n))[n] for n in payload(synthetic)}
     charted: list[dict[str, Any]] = []
     left_out: list[dict[str, Any]] = []

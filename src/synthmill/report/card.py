@@ -26,7 +26,7 @@ def card(facts: Facts) -> str:
 
 def header(facts: Facts) -> dict[str, Any]:
     """What the hub and the `datasets` library read."""
-    spec = facts.manifest.get("spec") or {}
+    spec = facts.spec
     released = status(facts)[0]
     return {
         "pretty_name": facts.name,
@@ -56,7 +56,7 @@ def plain(text: object, length: int = 120) -> str:
 def _intro(facts: Facts) -> str:
     kind, headline = status(facts)
     shown = f"**UNRELEASED.** {headline}" if kind == "unreleased" else headline
-    bars = "\n".join(f"- {'held' if b['held'] else '**missed**'}: {plain(bar_line(b), 600)}" for b in facts.bars)
+    bars = "\n".join(f"- {'held' if b['held'] else '**missed**'}: {plain(bar_line(facts, b), 600)}" for b in facts.bars)
     return (
         f"# {plain(facts.name)}\n\nSynthetic records made by [synthmill](https://pypi.org/project/synthmill/). {shown}\n\n"
         f"{outcome(facts)[:1].upper()}{outcome(facts)[1:]}" + (f"\n\n## Release\n\n{bars}" if bars else "")

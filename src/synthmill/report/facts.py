@@ -57,6 +57,10 @@ class Facts:
         return str(self.manifest.get("name", self.run.root.name))
 
     @property
+    def spec(self) -> dict[str, Any]:
+        return self.manifest.get("spec") or {}
+
+    @property
     def measures(self) -> dict[str, dict[str, Any]]:
         return {m["name"]: m for m in (self.evaluation or {}).get("measures", [])}
 
@@ -114,7 +118,7 @@ class Facts:
 
     def _kind_of(self, reason: str) -> str:
         """The reason without the record's own values, which may be those of a single real one; rules stay as written."""
-        if reason in json.dumps(self.manifest.get("spec", {}), ensure_ascii=False):
+        if reason in json.dumps(self.spec, ensure_ascii=False):
             return reason
         for column in self.columns:
             if reason.startswith(column + " "):
@@ -124,7 +128,8 @@ class Facts:
 
     @property
     def bars(self) -> list[dict[str, Any]]:
-        return [{**b, "bar": str(b["bar"])} for b in self.manifest.get("bars") or []]
+        """name, bar, held, sentence."""
+        return list(self.manifest.get("bars") or [])
 
     @property
     def missed(self) -> list[dict[str, Any]]:
@@ -133,10 +138,11 @@ class Facts:
     @property
     def notes(self) -> list[str]:
         """Warnings first, then what had to be done differently from what was asked."""
-        state, real = self.state, self.manifest.get("real") or {}
+        state, real, external = self.state, self.manifest.get("real") or {}, self.manifest.get("external") or {}
         return [
             *([state["stopped"]] if state.get("stopped") else []),
             *state.get("warnings", []),
+            *external.get("notes", []),
             *real.get("notes", []),
             *(self.blend or {}).get("notes", []),
             *(self.evaluation or {}).get("notes", []),

@@ -82,9 +82,9 @@ def lineage(facts: Facts) -> str:
         entries.append(("Real data’s digest", _code(real["digest"])))
         entries.append(("Real data’s licence", esc(real.get("licence") or "not stated")))
     entries += [
-        ("Licence of this data", esc((m.get("spec") or {}).get("licence") or "not stated")),
+        ("Licence of this data", esc(facts.spec.get("licence") or "not stated")),
         ("Generation depth", _depth(m.get("generators", []))),
-        ("Seed", _code((m.get("spec") or {}).get("seed", "–"))),
+        ("Seed", _code(facts.spec.get("seed", "–"))),
         ("Run digest", _code(m["digest"])),
         ("Checks", esc(", ".join(m.get("checks", [])[1:-1]) or "none", 300)),
         ("Fitted models", _models(m.get("models") or {})),

@@ -40,7 +40,9 @@ def page(facts: Facts) -> str:
 
 def _head(facts: Facts) -> str:
     kind, headline = status(facts)
-    bars = "".join(f'<li class="{"held" if b["held"] else "missed"}">{esc(bar_line(b), 600)}</li>' for b in facts.bars)
+    bars = "".join(
+        f'<li class="{"held" if b["held"] else "missed"}">{esc(bar_line(facts, b), 600)}</li>' for b in facts.bars
+    )
     listed = f'<ul class="bars-list">{bars}</ul>' if bars else ""
     found = "".join(f"<li>{esc(s, 600)}</li>" for s in worth_a_look(facts))
     look = f'<h3>Worth a look</h3><ul class="look">{found}</ul>' if found else "<p>Nothing stands out.</p>"

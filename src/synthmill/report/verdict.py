@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from .distributions import most_apart, pairs_most_apart
@@ -20,20 +19,21 @@ def status(facts: Facts) -> tuple[str, str]:
     return "unreleased", f"Not released: {len(missed)} of {plural(len(bars), 'bar')} missed."
 
 
-def bar_line(bar: dict[str, Any]) -> str:
+def bar_line(facts: Facts, bar: dict[str, Any]) -> str:
     """One bar in words, with the distance to it."""
-    name = words_of(bar["name"]).title
-    value, limit = bar["value"], float(str(bar["bar"]).split()[1])
-    if value is None or not math.isfinite(value):
-        return f"{name}: must be {bar['bar']}, and is not known, which counts as missed ({bar['sentence']})."
-    measured = f"measured {number(value)} ({interval(bar) or 'interval unbounded'})"
+    m, op, limit = facts.measures.get(bar["name"], {}), *str(bar["bar"]).split()
+    text = f"{words_of(bar['name']).title}: must be {bar['bar']}; "
+    if m.get("value") is None:
+        return text + f"not known, which counts as missed ({m.get('note') or 'it was not measured'})."
+    text += f"measured {number(m['value'])} ({interval(m) or 'interval unbounded'})"
     if bar["held"]:
-        return f"{name}: must be {bar['bar']}; {measured}."
-    decisive = bar["decisive"]
-    if decisive is None or not math.isfinite(decisive):
-        return f"{name}: must be {bar['bar']}; {measured}; too few held-out records to bound it."
-    end = "" if decisive == value else f", the interval’s far end {number(decisive)} decides"
-    return f"{name}: must be {bar['bar']}; {measured}{end}; missed by {number(abs(decisive - limit))}."
+        return text + "."
+    asked = (facts.spec.get("release") or {}).get(bar["name"]) or {}
+    end = m["value"] if asked.get("at") == "estimate" else m["high" if op.startswith("<") else "low"]
+    if end is None:
+        return text + "; too few held-out records to bound it."
+    decides = "" if end == m["value"] else f"; the unfavourable end, {number(end)}, decides"
+    return f"{text}{decides}; missed by {number(abs(end - float(limit)))}."
 
 
 def outcome(facts: Facts) -> str:
