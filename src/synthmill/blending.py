@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from .cells import Assign, Cell
+from .cover import apportion
 from .frame import payload, rng_of
-from .refusal import Refusal
+from .refusal import Refusal, choices
 from .run import atomic, write_parquet
 from .spec import BlendNeed
 
@@ -35,51 +38,75 @@ def blend(synthetic: pl.DataFrame, real: pl.DataFrame, need: BlendNeed, seed: in
     """Mixes so that `need.real` of the whole is real. Where either side is too small the whole shrinks, and a note says so.
 
     real: training records with `_id`, `_depth`; the holdout is never among them. Rows are drawn without replacement.
+    Columns are those of both sides, in the real data's types. Raises Refusal where the sides do not fit together.
     """
+    columns, notes = _common(synthetic, real)
+    sides = {"synthetic": _typed(synthetic, real, columns), "real": real.with_columns(pl.lit("real").alias("_origin"))}
     if need.max_depth is not None:
-        synthetic = synthetic.filter(pl.col("_depth") <= need.max_depth)
-    columns = [c for c in payload(synthetic) if c in real.columns]
-    sides = {"synthetic": synthetic, "real": real.with_columns(pl.lit("real").alias("_origin"))}
-    assign = Assign(cells) if need.per_cell and cells else None
-    at = {k: assign(f) if assign else np.zeros(f.height, np.int32) for k, f in sides.items()}
-    wanted = need.total
-    parts: dict[str, list[pl.DataFrame]] = {"synthetic": [], "real": []}
-    notes: list[str] = []
-    groups = len(cells) if assign else 1
-    for c in range(groups):
-        have = {k: np.flatnonzero(at[k] == c) for k in sides}
-        total = None if wanted is None else wanted // groups + (c < wanted % groups)
+        for name, side in sides.items():
+            sides[name] = side.filter(pl.col("_depth") <= need.max_depth)
+            if lost := side.height - sides[name].height:
+                notes.append(f"{lost:,} {name} records are of a generation beyond max_depth {need.max_depth}")
+    groups = list(cells) if need.per_cell and cells else [Cell(0, (), 1)]
+    for axis in groups[0].where:
+        if axis not in columns:
+            raise Refusal(f"blend: per_cell: '{axis}' is not a column of both sides; {choices(axis, columns)}")
+    quota = sum(c.quota for c in groups)
+    totals = apportion([c.quota / quota for c in groups], need.total) if need.total else [None] * len(groups)
+    assign = Assign(groups)
+    at = {k: assign(f) for k, f in sides.items()}
+    parts: dict[str, list[pl.DataFrame]] = {k: [f.clear()] for k, f in sides.items()}
+    for place, (cell, total) in enumerate(zip(groups, totals, strict=True)):
+        have = {k: np.flatnonzero(at[k] == cell.index) for k in sides}
         take, note = _take(len(have["synthetic"]), len(have["real"]), need.real, total)
-        notes += [f"{cells[c].label}: {note}" if assign else note] if note else []
+        notes += [f"{cell.label}: {note}" if cell.levels else note] if note else []
         for k, n in zip(("synthetic", "real"), take, strict=True):
-            rows = rng_of(seed, "blend", k, c).permutation(have[k])[:n]
+            rows = rng_of(seed, "blend", k, place).permutation(have[k])[:n]
             parts[k].append(sides[k][np.sort(rows)])
-    chosen = {k: pl.concat(p) for k, p in parts.items()}
-    ours = ["_id", "_origin", "_depth"]
-    frame = pl.concat(
-        [
-            chosen["real"].select(*columns, *ours, pl.lit(need.weight_real).alias("_weight")),
-            chosen["synthetic"].select(*columns, *ours, pl.lit(need.weight_synthetic).alias("_weight")),
-        ],
-        how="vertical_relaxed",
-    )
+    weights = {"real": need.weight_real, "synthetic": need.weight_synthetic}
+    chosen = {k: pl.concat(parts[k]).with_columns(_weight=pl.lit(w)) for k, w in weights.items()}
+    ours = ("_id", "_origin", "_depth", "_weight")
+    frame = pl.concat([chosen[k].select(*columns, *ours) for k in ("real", "synthetic")])
     return Blend(frame, chosen["real"].height, chosen["synthetic"].height, tuple(notes))
 
 
+def _common(synthetic: pl.DataFrame, real: pl.DataFrame) -> tuple[list[str], list[str]]:
+    """The columns of both sides, in the real data's order, and a note on those that only one has."""
+    made, held = payload(synthetic), payload(real)
+    columns = [c for c in held if c in made]
+    if not columns:
+        raise Refusal(f"blend: no column is in both the synthetic ({', '.join(made)}) and the real table")
+    alone = {"real": [c for c in held if c not in made], "synthetic": [c for c in made if c not in held]}
+    return columns, [f"only the {k} records have {', '.join(v)}: left out of the blend" for k, v in alone.items() if v]
+
+
+def _typed(synthetic: pl.DataFrame, real: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    for name in columns:
+        try:
+            synthetic = synthetic.with_columns(synthetic[name].cast(real[name].dtype, strict=True))
+        except pl.exceptions.PolarsError:
+            types = f"{synthetic[name].dtype} in the synthetic and {real[name].dtype} in the real table"
+            raise Refusal(f"blend: column '{name}' is {types}, and the values do not carry over") from None
+    return synthetic.with_columns(pl.col("_depth").cast(real["_depth"].dtype))
+
+
 def _take(synthetic: int, real: int, share: float, total: int | None) -> tuple[tuple[int, int], str]:
-    """How many of each side keep the share, and what had to give."""
-    most = min(
-        synthetic / (1 - share) if share < 1 else float("inf"),
-        real / share if share > 0 else float("inf"),
-    )
-    whole = most if total is None else min(total, most)
-    take = (min(synthetic, round(whole * (1 - share))), min(real, round(whole * share)))
-    asked = total if total is not None else (synthetic / (1 - share) if share < 1 else real)
-    if sum(take) >= int(asked):
+    """How many of each side keep the share, and what had to give. In fractions: 300 / (1 - 0.7) is 1000, not 999."""
+    part = Fraction(share).limit_denominator(10**9)
+    limits = {"synthetic": synthetic / (1 - part)} if part < 1 else {}
+    limits |= {"real": real / part} if part > 0 else {}
+    asked = Fraction(total) if total is not None else next(iter(limits.values()))
+    short = min(limits, key=lambda k: limits[k])
+    whole = math.floor(min(asked, limits[short]))
+    of_real = round(whole * part)
+    take = (whole - of_real, of_real)
+    if limits[short] >= asked:
         return take, ""
-    short = "real" if share > 0 and real / share <= most + 1e-9 else "synthetic"
-    have = real if short == "real" else synthetic
-    return take, f"{have} {short} records allow {sum(take)} of {int(asked)} at {share:.0%} real; the blend shrank"
+    have = {"synthetic": synthetic, "real": real}[short]
+    return (
+        take,
+        f"{have:,} {short} records allow {whole:,} of {math.floor(asked):,} at {share:.0%} real; the blend shrank",
+    )
 
 
 def save(made: Blend, run: Path) -> None:

@@ -40,6 +40,8 @@ class Bin:
             inside = x >= self.low
         if self.high is not None:
             inside = inside & ((x <= self.high) if self.closed else (x < self.high))
+        elif isinstance(self.low, int | float):
+            inside = inside & (x <= math.inf)  # polars sorts NaN above every number
         return inside
 
 

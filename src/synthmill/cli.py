@@ -13,7 +13,11 @@ from .refusal import Refusal
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if not hasattr(arguments, "run"):
+        parser.print_help()
+        return 0
     try:
         return int(arguments.run(arguments) or 0)
     except Refusal as e:
@@ -28,10 +32,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(prog="synthmill", description=__doc__.split("\n")[0] if __doc__ else "")
-    top.description = "Manufactures training and test data that people can account for."
+    top = argparse.ArgumentParser(
+        prog="synthmill",
+        description="Manufactures training and test data that people can account for.",
+        epilog="Start with: synthmill init your-data.csv",
+    )
     top.add_argument("--version", action="version", version=f"synthmill {__version__}")
-    verbs = top.add_subparsers(metavar="VERB", required=True)
+    verbs = top.add_subparsers(metavar="VERB", title="verbs")
 
     p = _verb(verbs, "init", _init, "write a commented spec for your data file")
     p.add_argument("real", help="CSV, TSV, Parquet, JSONL, Arrow/Feather file or database URL")

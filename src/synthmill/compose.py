@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from .frame import seed_of
 from .lineage import Source, config_digest, version_of
 from .plugins import Request, build
 from .refusal import Refusal
-from .schema import Schema
+from .schema import MODELLED, Schema
 from .spec import Use
 
 
@@ -100,6 +101,15 @@ class Maker:
             c: made[c] for c in [*(c for c in self._order if c in made), *(c for c in made if c not in self._order)]
         }
 
+    def columns(self, real: Schema | None) -> dict[str, pl.DataType]:
+        """What will be made, as far as it is known before fitting: real data's columns where a step learns them."""
+        kinds = (*MODELLED, "identifier", "personal") if self.needs_real else ()
+        known = {c.name: c.polars for c in real or () if c.kind in kinds}
+        for step in self.steps:
+            if not hasattr(step.plugin, "fit"):
+                known |= step.plugin.schema()
+        return known
+
     def member(self, ordinal: int, cell: int) -> int:
         """Which first step answers: a low-discrepancy sequence, so that shares hold over any stretch of requests."""
         if len(self.firsts) == 1:
@@ -157,19 +167,9 @@ _IDENTITY = "tabular.identity"
 def maker(uses: Sequence[Use], source: str = "spec") -> Maker:
     """Builds the generators that a spec declares. Raises Refusal naming the key that is wrong."""
     head, *rest = uses
-    firsts, shares = [], []
-    for j, member in enumerate(head.get("mix", [head])):
-        at = f"{source}: generate" + (f".mix.{j}" if "mix" in head else "")
-        config = {k: v for k, v in member.items() if k != "share"}
-        if "use" not in config:
-            raise Refusal(f"{at}: each member of a mix needs 'use' and 'share'")
-        share = member.get("share", 1.0)
-        if not isinstance(share, int | float) or share <= 0:
-            raise Refusal(f"{at}: share: {share!r} is not a positive number")
-        firsts.append(_step_of(config, at))
-        shares.append(float(share))
-    if not firsts:
-        raise Refusal(f"{source}: generate.mix: at least one member is needed")
+    firsts, shares = (
+        _mix(head, f"{source}: generate") if "mix" in head else ([_step_of(head, f"{source}: generate")], [1.0])
+    )
     then = []
     for j, use in enumerate(rest, 1):
         at = f"{source}: generate.{j}"
@@ -182,6 +182,25 @@ def maker(uses: Sequence[Use], source: str = "spec") -> Maker:
             )
         then.append(step)
     return Maker(firsts, shares, then)
+
+
+def _mix(head: Use, at: str) -> tuple[list[Step], list[float]]:
+    members = head["mix"]
+    for key in head:
+        if key != "mix":
+            raise Refusal(f"{at}: unknown key '{key}' beside 'mix'; it belongs to one of the members")
+    if not isinstance(members, list) or not members:
+        raise Refusal(f"{at}.mix: {members!r}: expected a list of members such as {{use: tabular.copula, share: 2}}")
+    steps, shares = [], []
+    for j, member in enumerate(members):
+        if not isinstance(member, dict) or "use" not in member:
+            raise Refusal(f"{at}.mix.{j}: {member!r}: expected a member such as {{use: tabular.copula, share: 2}}")
+        share = member.get("share", 1.0)
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share < math.inf:
+            raise Refusal(f"{at}.mix.{j}: share: {share!r} is not a positive number")
+        steps.append(_step_of({k: v for k, v in member.items() if k != "share"}, f"{at}.mix.{j}"))
+        shares.append(float(share))
+    return steps, shares
 
 
 def _step_of(use: Use, at: str) -> Step:

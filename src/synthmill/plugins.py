@@ -257,9 +257,8 @@ def build(family: str, config: Mapping[str, Any], at: str = "") -> Any:
     for key in options:
         if key not in accepted:
             raise Refusal(f"{at}: {use}: unknown key '{key}'; {choices(key, accepted)}")
-    needed = [n for n, p in parameters(cls).items() if p.default is p.empty and p.kind == p.POSITIONAL_OR_KEYWORD]
-    for name in needed:
-        if name not in options:
+    for name, p in parameters(cls).items():
+        if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) and name not in options:
             raise Refusal(f"{at}: {use}: '{name}' is required")
     hints = get_type_hints(cls if dataclasses.is_dataclass(cls) else cls.__init__, include_extras=True)  # type: ignore[misc]
     read = {k: _read(v, hints.get(k, Any), f"{at}: {use}: {k}") for k, v in options.items()}

@@ -6,17 +6,15 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import polars as pl
-
+from .cells import Cell
 from .compose import Maker, maker
 from .cover import cells_of
 from .job import Job, Station
 from .lineage import Source, depth_after, version_of
 from .plugins import build, relative_to
 from .real import Real, load
-from .refusal import Refusal, choices
+from .refusal import Refusal
 from .run import Run
 from .schema import MODELLED
 from .spec import Spec, Use, load_spec
@@ -38,7 +36,8 @@ class Prepared:
 
     def __post_init__(self) -> None:
         """The run's identity: the spec, the real data's content, and the plugins' own code. Fitting does not change it."""
-        plugins = [version_of(s.plugin) for s in [*self.job.maker.steps, *self.job.stations, *self.job.monitors]]
+        stations = [*self.job.stations, *self.job.monitors]
+        plugins = [version_of(p) for p in [*(s.plugin for s in self.job.maker.steps), *(s.plugin for s in stations)]]
         self.digest = self.spec.fill_digest(self.real.digest if self.real else "", plugins)
 
     @property
@@ -103,6 +102,7 @@ def prepare(spec: Spec, source: str = "spec", base: Path | None = None, real: Re
     base = base or Path(".")
     with relative_to(base):
         made = maker(spec.generate, source)
+        _check_evaluation(spec, source)
         if real is None and spec.real is not None:
             if spec.real.path is None:
                 raise Refusal(f"{source}: real: 'path' is required (or give the frame in Python)")
@@ -123,9 +123,6 @@ def prepare(spec: Spec, source: str = "spec", base: Path | None = None, real: Re
         raise Refusal(
             f"{source}: blend: there is no real data to blend in; add 'real: {{path: ...}}' or remove 'blend'"
         )
-    from .release import check_bars
-
-    check_bars(spec.release, spec.evaluate)
     cells = _cells(spec, real, made, source)
     job = Job(
         seed=spec.seed,
@@ -151,19 +148,32 @@ def prepared_from(spec: str | Path | Spec, real: Real | None = None) -> Prepared
     return prepare(loaded, str(spec), base, real)
 
 
+def _check_evaluation(spec: Spec, source: str) -> None:
+    """Metrics and bars are needed last, and checked first."""
+    from .evaluate import check_uses
+    from .release import check_bars
+
+    for j, use in enumerate(spec.evaluate):
+        build("measure", use, f"{source}: evaluate.{j}")
+    try:
+        check_uses(spec.evaluate)
+        check_bars(spec.release, spec.evaluate)
+    except Refusal as e:
+        raise Refusal(f"{source}: {e}") from None
+
+
 def _stations(family: str, uses: Sequence[Use], source: str) -> list[Station]:
-    return [Station(str(u["use"]), build(family, u, f"{source}: {family}.{j}")) for j, u in enumerate(uses)]
+    """Named as declared; a second `rules` is `rules.2`, so that everything said of a check is said of one."""
+    names = [str(u["use"]) for u in uses]
+    seen = [names[: j + 1].count(n) for j, n in enumerate(names)]
+    return [
+        Station(n if k == 1 else f"{n}.{k}", build(family, u, f"{source}: {family}.{j}"))
+        for j, (n, k, u) in enumerate(zip(names, seen, uses, strict=True))
+    ]
 
 
-def _cells(spec: Spec, real: Real | None, made: Maker, source: str) -> Any:
-    schema = real.schema if real is not None and made.needs_real else None
-    train: pl.DataFrame | None = real.train if schema is not None and real is not None else None
-    cells = cells_of(spec.cover, train, schema, source)
-    if schema is None:
-        columns = made.schema()
-        for axis in spec.cover.axes:
-            if axis not in columns:
-                raise Refusal(
-                    f"{source}: cover.axes.{axis}: no generator makes such a column; {choices(axis, columns)}"
-                )
-    return cells
+def _cells(spec: Spec, real: Real | None, made: Maker, source: str) -> list[Cell]:
+    """Cells over the columns that will be made; their values and shares are read from train where it has these columns."""
+    columns = made.columns(real.schema if real is not None else None)
+    anchored = real is not None and set(spec.cover.axes) <= set(real.schema.names)
+    return cells_of(spec.cover, columns, real.train if real is not None and anchored else None, source)

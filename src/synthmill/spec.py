@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from .frame import digest
 from .refusal import Refusal, choices
@@ -97,23 +99,28 @@ class Bar(Part):
         if isinstance(given, dict) and "bar" in given:
             rest = {k: v for k, v in given.items() if k != "bar"}
             return {**cls._parse(given["bar"]), **rest}
-        return cls._parse(given) if isinstance(given, str) else given
+        return given if isinstance(given, dict) else cls._parse(given)
 
     @staticmethod
-    def _parse(text: str) -> dict[str, Any]:
+    def _parse(text: Any) -> dict[str, Any]:
         words = str(text).split()
         if len(words) != 2 or words[0] not in ("<=", ">=", "<", ">"):
             raise ValueError(f"'{text}' is not a bar; write for example '<= 0.02'")
         try:
-            return {"op": words[0], "value": float(words[1])}
+            value = float(words[1])
         except ValueError:
-            raise ValueError(f"'{words[1]}' is not a number; write for example '<= 0.02'") from None
+            value = math.nan
+        if not math.isfinite(value):
+            raise ValueError(f"'{words[1]}' is not a number; write for example '<= 0.02'")
+        return {"op": words[0], "value": value}
 
     def __str__(self) -> str:
         return f"{self.op} {self.value:g}"
 
 
 class Spec(Part):
+    """base: the folder that relative paths start from, itself relative to the spec's own; a run's copy of its spec needs it."""
+
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     seed: int = 0
     real: RealNeed | None = None
@@ -129,16 +136,18 @@ class Spec(Part):
     engine: EngineNeed = EngineNeed()
     budget: Budget = Budget()
     licence: str | None = None
+    base: str = "."
 
     @field_validator("generate", "verify", "filter", "monitor", "evaluate", mode="before")
     @classmethod
-    def _uses(cls, given: Any) -> Any:
+    def _uses(cls, given: Any, info: ValidationInfo) -> Any:
         given = [given] if isinstance(given, dict | str) else given
         if not isinstance(given, list):
-            raise ValueError("expected '{use: name}' or a list of those")
+            raise ValueError(f"expected '{{use: name}}' or a list of those, not {given!r}")
         made = [{"use": g} if isinstance(g, str) else g for g in given]
+        known = ("use", "mix") if info.field_name == "generate" else ("use",)
         for m in made:
-            if not isinstance(m, dict) or not ({"use", "mix"} & set(m)):
+            if not isinstance(m, dict) or not any(k in m for k in known):
                 raise ValueError(f"{m!r} names no plugin; write for example '{{use: schema}}'")
         return made
 
@@ -164,67 +173,113 @@ def load_spec(path: str | Path) -> tuple[Spec, Path]:
 
     path = Path(path)
     if not path.is_file():
-        raise Refusal(f"{path}: there is no such file")
+        raise Refusal(f"{path}: {'is a folder; a spec is a YAML file' if path.is_dir() else 'there is no such file'}")
     try:
         data = yaml.load(path.read_text("utf-8"), Loader=_loader())
     except UnicodeDecodeError:
         raise Refusal(f"{path}: not UTF-8 text") from None
+    except OSError as e:
+        raise Refusal(f"{path}: {(e.strerror or str(e)).lower()}") from None
     except yaml.YAMLError as e:
         mark = getattr(e, "problem_mark", None)
         line = f"line {mark.line + 1}: " if mark else ""
-        raise Refusal(f"{path}: {line}not valid YAML: {getattr(e, 'problem', e)}") from None
+        problem = str(getattr(e, "problem", None) or e).splitlines()[0]
+        raise Refusal(f"{path}: {line}not valid YAML: {problem}") from None
     if not isinstance(data, dict):
         raise Refusal(f"{path}: a spec is a mapping with keys such as name, real, generate")
-    return parse_spec(data, str(path)), path.parent
+    spec = parse_spec(data, str(path))
+    return spec, path.parent / spec.base
 
 
 def parse_spec(data: dict[str, Any], source: str = "spec") -> Spec:
     try:
         return Spec.model_validate(data)
     except ValidationError as e:
-        raise Refusal(f"{source}: {_sentence(e, data)}") from None
+        raise Refusal(f"{source}: {_sentence(e)}") from None
 
 
 def _loader() -> Any:
-    """YAML 1.1 reads `<<`, dates and `NO` in ways nobody means; a key written twice hides the first."""
+    """YAML 1.1 reads `no`, `12:30` and dates as what nobody means, as 1.2 does not; a key written twice hides the first."""
     import yaml
 
     class Loader(yaml.SafeLoader):
-        pass
+        yaml_implicit_resolvers = {
+            first: [(tag, pattern) for tag, pattern in resolvers if tag not in _YAML_1_1]
+            for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        }
 
     def mapping(loader: Any, node: Any, deep: bool = False) -> dict[Any, Any]:
         out: dict[Any, Any] = {}
         for k, v in node.value:
             key = loader.construct_object(k, deep=True)
+            if isinstance(key, list | dict):
+                raise yaml.constructor.ConstructorError(None, None, "a key must be a single value", k.start_mark)
             if key in out:
                 raise yaml.constructor.ConstructorError(None, None, f"the key '{key}' is written twice", k.start_mark)
             out[key] = loader.construct_object(v, deep=True)
         return out
 
     Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, mapping)
+    for tag, pattern, first in _YAML_1_2:
+        Loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(pattern), list(first))
     return Loader
 
 
-def _sentence(error: ValidationError, data: dict[str, Any]) -> str:
-    """The most telling of pydantic's errors, as one clause."""
+_YAML_1_1 = {f"tag:yaml.org,2002:{tag}" for tag in ("bool", "int", "float", "timestamp", "merge")}
+_YAML_1_2 = (
+    ("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF"),
+    ("int", r"^[-+]?[0-9]+$", "-+0123456789"),
+    ("float", r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$", "-+.0123456789"),
+)
+
+
+_EXPECTED = {
+    "int_parsing": "a whole number", "int_type": "a whole number", "int_from_float": "a whole number",
+    "float_parsing": "a number", "float_type": "a number", "string_type": "text",
+    "bool_parsing": "true or false", "bool_type": "true or false", "list_type": "a list", "dict_type": "a mapping",
+    "string_pattern_mismatch": "letters, digits, '.', '_' and '-' alone",
+}  # fmt: skip
+
+
+def _sentence(error: ValidationError) -> str:
+    """The most telling of pydantic's errors, as one clause; what each member of a union expected, joined by 'or'."""
     errors = sorted(error.errors(), key=lambda e: (e["type"] != "extra_forbidden", len(e["loc"])))
     first = errors[0]
-    loc = [
-        p for p in first["loc"] if not (isinstance(p, str) and ("[" in p or p in ("float", "str", "constrained-str")))
-    ]
-    key = ".".join(str(p) for p in loc)
+    loc = _keys(first["loc"])
+    key = ".".join(loc)
     if first["type"] == "extra_forbidden":
-        return f"unknown key '{key}'; {choices(loc[-1], _known_keys(loc[:-1]))}"
+        return f"unknown key '{key}'; {choices(loc[-1], _part(loc[:-1]).model_fields)}"
     if first["type"] == "missing":
         return f"'{key}' is required"
-    message = first["msg"].removeprefix("Value error, ")
-    shown = "" if first["type"] == "value_error" else f" {first['input']!r}:"
-    return f"{key}:{shown} {message[:1].lower()}{message[1:]}"
+    if first["type"] == "model_type":
+        return f"{key}: {first['input']!r}: expected a mapping with keys such as {', '.join(_part(loc).model_fields)}"
+    if first["type"] == "value_error":
+        return f"{key}: {_lower(first['msg'].removeprefix('Value error, '))}"
+    expected = [_EXPECTED.get(e["type"], _lower(e["msg"])) for e in errors if _keys(e["loc"]) == loc]
+    said = " or ".join(dict.fromkeys(e.removeprefix("input should be ") for e in expected))
+    return f"{key}: {first['input']!r}: expected {said}"
 
 
-def _known_keys(loc: list[Any]) -> list[str]:
-    model: Any = Spec
-    parts = {"real": RealNeed, "cover": Cover, "fill": Fill, "engine": EngineNeed, "budget": Budget, "blend": BlendNeed}
-    if loc:
-        model = parts.get(loc[0], Bar if loc[0] == "release" else Spec)
-    return list(model.model_fields)
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def _keys(loc: tuple[int | str, ...]) -> list[str]:
+    """The keys of an error's place, without the names that pydantic gives to a union's members and to keys."""
+    names = [str(p) for p in loc if not (isinstance(p, str) and "[" in p)]
+    return names[:2] if names[:2] == ["real", "holdout"] else names
+
+
+def _part(keys: list[str]) -> type[Part]:
+    """The part of the spec that lies under these keys."""
+    if not keys:
+        return Spec
+    parts: dict[str, type[Part]] = {
+        "real": RealNeed,
+        "cover": Cover,
+        "fill": Fill,
+        "engine": EngineNeed,
+        "budget": Budget,
+        "blend": BlendNeed,
+    }
+    return parts.get(keys[0], Bar)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from synthmill.prepare import prepare
 from synthmill.real import Real
-from synthmill.refusal import Refusal
+from synthmill.refusal import Refusal, choices
 from synthmill.run import Run
 from synthmill.spec import load_spec
 
@@ -30,8 +30,6 @@ def extend(
     try:
         labels = [c.label for c in prepared.job.cells]
         if cell is not None and cell not in labels:
-            from synthmill.refusal import choices
-
             raise Refusal(f"--cell: '{cell}' is no cell of this run; {choices(cell, labels)}")
         added = dict(run.manifest.get("extended") or {})
         for c in prepared.job.cells:

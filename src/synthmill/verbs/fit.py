@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ import polars as pl
 
 from synthmill.cells import ANY, Bin, Cell, Level, holds
 from synthmill.compose import Maker, maker
+from synthmill.cover import level as typed_level
 from synthmill.frame import digest, seed_of
 from synthmill.lineage import depth_after
 from synthmill.plugins import Request
@@ -23,6 +25,7 @@ from synthmill.schema import Schema
 from synthmill.spec import Use
 from synthmill.tables.read import from_any, read
 
+VERSION = 1
 ATTEMPTS = 200
 """Rows tried per row wanted, where the generator cannot condition on what `where` asks."""
 
@@ -67,14 +70,17 @@ class Model:
         return pl.DataFrame(schema=self.maker.schema())
 
     def _levels(self, where: Mapping[str, Any]) -> dict[str, Level]:
-        columns = self.maker.schema()
+        columns, levels = self.maker.schema(), dict(where)
         for name, level in where.items():
             if name not in columns:
                 raise Refusal(f"--where {name}: there is no such column; {choices(name, columns)}")
+            if isinstance(level, Bin):
+                continue
             known = self.schema[name].levels if self.schema is not None and name in self.schema else ()
-            if known and not isinstance(level, Bin) and level not in known:
+            levels[name] = typed_level(level, columns[name], f"--where {name}")
+            if known and levels[name] not in known:
                 raise Refusal(f"--where {name}: '{level}' is no value of it; {choices(level, known)}")
-        return dict(where)
+        return levels
 
     def save(self, folder: str | Path) -> Path:
         """A folder with `model.json` and the fitted arrays; what holds real rows lies under its `private/`."""
@@ -84,7 +90,7 @@ class Model:
         folder.mkdir(parents=True, exist_ok=True)
         self.maker.save(folder / "models", folder / "private" / "models")
         about = {
-            "version": 1,
+            "version": VERSION,
             "generate": self.maker.declared(),
             "schema": self.schema.to_json() if self.schema else None,
             "depth": self.depth,
@@ -94,9 +100,9 @@ class Model:
         atomic(folder / "model.json", lambda f: f.write(text.encode()))
         return folder
 
-    def export(self, frame: pl.DataFrame, seed: int) -> pl.DataFrame:
-        """The rows with ids, origin and depth, so that nobody later takes them for real."""
-        run = digest("sample", self.source, self.maker.declared(), seed)[:12]
+    def export(self, frame: pl.DataFrame, *names: object) -> pl.DataFrame:
+        """The rows with ids, origin and depth, so that nobody later takes them for real. names: what was asked for."""
+        run = digest("sample", self.source, self.maker.declared(), *names)[:12]
         ids = pl.Series("_id", [f"{run}-0-{i}" for i in range(frame.height)], dtype=pl.String)
         return frame.with_columns(
             ids,
@@ -138,6 +144,8 @@ def load(folder: str | Path) -> Model:
     folder = Path(folder)
     if (folder / "manifest.json").is_file():
         run = Run.open(folder)
+        if not run.manifest.get("models"):
+            raise Refusal(f"{folder}: this run has no fitted generator; `synthmill make` it first")
         about = {
             "generate": run.manifest["generate"],
             "schema": (run.manifest["real"] or {}).get("schema"),
@@ -145,13 +153,23 @@ def load(folder: str | Path) -> Model:
             "source": run.manifest["digest"],
         }
     elif (folder / "model.json").is_file():
-        about = json.loads((folder / "model.json").read_text())
+        about = _about(folder / "model.json")
     else:
         raise Refusal(f"{folder}: neither a saved model (model.json) nor a run (manifest.json)")
     schema = Schema.from_json(about["schema"]) if about["schema"] else None
     made = maker(about["generate"], str(folder))
     made.load(folder / "models", folder / "private" / "models", schema.names if schema else None)
     return Model(made, schema, about["depth"], about["source"])
+
+
+def _about(file: Path) -> dict[str, Any]:
+    try:
+        about = json.loads(file.read_text("utf-8"))
+    except ValueError:
+        raise Refusal(f"{file}: damaged; it is not valid JSON") from None
+    if not isinstance(about, dict) or about.get("version") != VERSION:
+        raise Refusal(f"{file}: not a model of version {VERSION}; fit it again, or use the synthmill that made it")
+    return about
 
 
 _CONDITION = re.compile(r"^\s*(?P<name>[^=<>]+?)\s*(?P<op>>=|<=|=|<|>)(?P<value>.*)$", re.S)
@@ -168,11 +186,15 @@ def parse_where(conditions: Sequence[str], columns: Mapping[str, pl.DataType]) -
         if name not in columns:
             raise Refusal(f"--where {name}: there is no such column; {choices(name, columns)}")
         typed = _typed(name, value, columns[name])
+        if name in found and (op == "=" or not isinstance(found[name], Bin)):
+            raise Refusal(
+                f"--where {text}: {name} is fixed already; only bounds go together, such as 'age>=30' and 'age<40'"
+            )
         if op == "=":
             found[name] = typed
         else:
-            if not columns[name].is_numeric() and not columns[name].is_temporal():
-                raise Refusal(f"--where {text}: {name} holds text; only '=' compares text")
+            if not columns[name].is_numeric() and columns[name] != pl.Date and columns[name] != pl.Datetime:
+                raise Refusal(f"--where {text}: {name} is {columns[name]}; only '=' compares that")
             found[name] = _narrow(found.get(name), op, typed, columns[name])
     return found
 
@@ -197,7 +219,5 @@ def _narrow(before: Level, op: str, value: Any, dtype: pl.DataType) -> Bin:
         elif dtype.is_integer():
             after = value + 1
         else:
-            import datetime
-
             after = value + (datetime.timedelta(days=1) if dtype == pl.Date else datetime.timedelta(microseconds=1))
     return Bin(after, high) if op in (">", ">=") else Bin(low, after)

@@ -81,12 +81,21 @@ def make(
     prepared = prepared_from(spec, real)
     root = Path(out) if out is not None else Path("runs") / prepared.spec.name
     if fresh and (root / "manifest.json").is_file():
-        shutil.rmtree(root)
+        _delete(root)
     run = Run.start(root, identity(prepared))
     try:
         return _run(prepared, run, observer)
     finally:
         run.close()
+
+
+def _delete(root: Path) -> None:
+    """Only under the run's lock: another process may be working on it."""
+    held = Run.start(root, {"digest": Run.open(root).manifest["digest"]})
+    try:
+        shutil.rmtree(root)
+    finally:
+        held.close()
 
 
 def identity(prepared: Prepared) -> dict[str, Any]:
@@ -95,7 +104,7 @@ def identity(prepared: Prepared) -> dict[str, Any]:
     return {
         "name": spec.name,
         "digest": prepared.digest,
-        "spec": spec.model_dump(mode="json"),
+        "spec": spec.model_dump(mode="json", exclude={"base"}),
         "checks": job.names,
         "cells": [{"label": c.label, "quota": c.quota} for c in job.cells],
         "versions": {"synthmill": __version__, "python": platform.python_version(), "polars": pl.__version__},
@@ -138,6 +147,7 @@ def _run(prepared: Prepared, run: Run, observer: Observer) -> Result:
 
 def finish(prepared: Prepared, result: Result, observer: Observer) -> None:
     """Everything after filling. Blend, bars and report may change on a finished run."""
+    from synthmill.profile import profile
     from synthmill.report import write_documents
 
     run, spec, real = result.run, prepared.spec, prepared.real
@@ -157,6 +167,8 @@ def finish(prepared: Prepared, result: Result, observer: Observer) -> None:
     run.commit()
     with _timed(run, "report"):
         observer.say("writing report.html, README.md and croissant.json")
+        train, schema = (real.train, real.schema) if real else (None, None)
+        run.write("profile.json", json.dumps(profile(train, run.data(), schema)))
         write_documents(run)
 
 
@@ -167,14 +179,11 @@ def extended(cells: list[Cell], run: Run) -> list[Cell]:
 
 
 def _keep_spec(prepared: Prepared, run: Run) -> None:
-    """The spec as it was understood, with paths that hold from the run directory."""
+    """The spec as it was understood; `base` leads from the run back to the folder that its paths start from."""
     import yaml
 
-    data = prepared.spec.model_dump(mode="json", exclude_defaults=True)
-    for key in ("path", "holdout"):
-        value = (data.get("real") or {}).get(key)
-        if isinstance(value, str) and "://" not in value:
-            data["real"][key] = os.path.relpath(prepared.base / value, run.root)
+    base = Path(os.path.relpath(prepared.base, run.root)).as_posix()
+    data = prepared.spec.model_copy(update={"base": base}).model_dump(mode="json", exclude_defaults=True)
     run.write("spec.yaml", yaml.safe_dump(data, sort_keys=False, allow_unicode=True))
 
 
@@ -183,7 +192,7 @@ def _outcome(filling: Filling, run: Run) -> Result:
     short = [(c.label, int(n)) for c, n in zip(filling.job.cells, ledger.room(), strict=True) if n]
     accepted = int(ledger.accepted.sum())
     run.manifest["cells"] = [
-        {"label": c.label, "quota": c.quota, "accepted": int(a), "short": int(max(0, c.quota - a))}
+        {"label": c.label, "quota": c.quota, "accepted": int(a), "short": max(0, c.quota - int(a))}
         for c, a in zip(filling.job.cells, ledger.accepted, strict=True)
     ]
     run.commit()

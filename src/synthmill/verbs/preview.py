@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from synthmill.candidates import verdict_of
@@ -59,8 +60,9 @@ def preview(spec: str | Path | Spec, n: int = 10, say: Say = lambda _: None) -> 
     share = int(passed.sum()) / max(1, probe.height)
     per_row = usable.estimated_size() / max(1, usable.height)
     errors = probe.filter(pl.col("_status") != Status.PASS).head(n)
-    shown = usable.head(n) if usable.height else errors.select(usable.columns)
-    table = pl.DataFrame(columns).head(n) if usable.height else errors.select(pl.col("_reason").alias("generator"))
+    spread = np.unique(np.linspace(0, max(0, usable.height - 1), n).round().astype(np.int64))
+    shown = usable[spread] if usable.height else errors.select(usable.columns)
+    table = pl.DataFrame(columns)[spread] if usable.height else errors.select(pl.col("_reason").alias("generator"))
     return Preview(
         shown,
         table,

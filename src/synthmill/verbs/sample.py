@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from synthmill.refusal import Refusal, choices
-from synthmill.run import sentences
+from synthmill.run import atomic, sentences
 
 from .fit import load, parse_where
 
@@ -25,11 +25,11 @@ def sample(folder: str | Path, n: int, where: Sequence[str] = (), seed: int = 0)
     """Rows with `_id`, `_origin`, `_run`, `_depth`, from a model's folder or a run. where: such as `income=>50K`, `age>=30`."""
     model = load(folder)
     levels = parse_where(where, model.maker.schema())
-    return model.export(model.draw(n, levels, seed), seed)
+    return model.export(model.draw(n, levels, seed), seed, n, sorted(where))
 
 
 def write_table(frame: pl.DataFrame, path: str | Path) -> None:
-    """The kind of file is its ending. Raises Refusal for an unknown one, and for nested columns in CSV."""
+    """The kind of file is its ending; it is there whole or not at all. Raises Refusal for an unknown one, and for nested columns in CSV."""
     path = Path(path)
     if path.suffix not in WRITERS:
         raise Refusal(f"{path}: '{path.suffix}' is not a kind of file to write; {choices(path.suffix, WRITERS)}")
@@ -37,4 +37,4 @@ def write_table(frame: pl.DataFrame, path: str | Path) -> None:
     if path.suffix == ".csv" and nested:
         raise Refusal(f"{path}: CSV cannot hold the nested column {nested[0]}; write .parquet or .jsonl")
     with sentences(path):
-        getattr(frame, WRITERS[path.suffix])(path)
+        atomic(path, lambda f: getattr(frame, WRITERS[path.suffix])(f))
