@@ -108,16 +108,17 @@ def _anchor(frame: pl.DataFrame, own: pl.DataFrame | None, need: RealNeed, sourc
     columns = {need.entity: "identifier", **need.columns} if need.entity else need.columns
     whole, notes = prepare(whole, columns)
     kinds = infer(whole, columns)
+    keys = row_keys(whole)
     _check_target(kinds, need.target)
     if own is None:
         assert isinstance(need.holdout, float)
-        out = _held_out(whole, need.entity, need.holdout, seed, source)
+        out = _held_out(whole, keys, need.entity, need.holdout, seed, source)
     else:
         out = np.arange(whole.height) >= rows
     train, holdout = whole.filter(pl.Series(~out)), whole.filter(pl.Series(out))
     schema = observed(kinds, train)
     train_depth = depth.filter(pl.Series(~out))
-    hashed = hashlib.blake2b(row_keys(whole).tobytes() + np.packbits(out).tobytes(), digest_size=16).hexdigest()
+    hashed = hashlib.blake2b(keys.tobytes() + np.packbits(out).tobytes(), digest_size=16).hexdigest()
     return Real(
         train=train,
         holdout=holdout,
@@ -201,17 +202,19 @@ def _occurrence(keys: Keys) -> NDArray[np.int64]:
     return out
 
 
-def _held_out(frame: pl.DataFrame, entity: str | None, share: float, seed: int, source: str) -> NDArray[np.bool_]:
+def _held_out(
+    frame: pl.DataFrame, rows: Keys, entity: str | None, share: float, seed: int, source: str
+) -> NDArray[np.bool_]:
     """Which rows are held out: decided by a keyed hash of each row (or entity) alone, so that rows added later move none.
 
-    Equal rows are told apart by their occurrence and may fall on both sides; rows without an entity are their own.
+    rows: the rows' own keys. Equal rows are told apart by their occurrence and may fall on both sides; rows without an
+    entity are their own.
     """
-    key = rng_of("split", seed).integers(2**63)
-    keys = row_keys(frame, int(key))
-    keys = row_keys(pl.DataFrame({"row": keys, "occurrence": _occurrence(keys)}), int(key))
+    key = int(rng_of("split", seed).integers(2**63))
+    keys = row_keys(pl.DataFrame({"row": rows, "occurrence": _occurrence(rows)}), key)
     if entity is not None:
         known = frame[entity].is_not_null().to_numpy()
-        keys = np.where(known, row_keys(frame.select(entity), int(key)), keys)
+        keys = np.where(known, row_keys(frame.select(entity), key), keys)
     out: NDArray[np.bool_] = keys < np.uint64(int(share * 2.0**64))
     if out.all() or not out.any():
         units = f"{frame.height} rows" if entity is None else f"{frame[entity].n_unique()} values of {entity}"

@@ -147,7 +147,8 @@ def _is_key(known: pl.Series, levels: int, name: str) -> bool:
     if re.fullmatch(_NUMBERED, name):
         return levels == rows >= 5
     low, high = int(known.min()), int(known.max())  # type: ignore[arg-type]
-    return levels == rows >= 30 and low in (0, 1) and high - low < 1.05 * rows
+    counted = (rows >= 30 and low in (0, 1)) or rows >= 1_000  # 40 years in a row are no identifier
+    return levels == rows and counted and high - low < 1.05 * rows
 
 
 def _repeats(known: pl.Series, levels: int) -> str:

@@ -114,7 +114,7 @@ class Identity:
         free = np.ones(len(values), bool)
         for c in self._columns:
             if c.kind == "personal" and c.format == form:
-                free &= ~np.isin(self._hash(c.name, self._written(c, np.array(values, object))), self._seen[c.name])
+                free &= ~_met(self._hash(c.name, self._written(c, np.array(values, object))), self._seen[c.name])
         left = [v for v, keep in zip(values, free, strict=True) if keep]
         return left if len(left) >= 50 else values
 
@@ -142,7 +142,7 @@ class Identity:
             raise Refusal(
                 f"tabular.identity: column '{c.name}': more identifiers are needed than {c.dtype} holds"
             ) from None
-        return typed.filter(pl.Series(~np.isin(self._hash(c.name, typed), self._seen[c.name])))
+        return typed.filter(pl.Series(~_met(self._hash(c.name, typed), self._seen[c.name])))
 
     def _persons(self, request: Request, n: int, female: NDArray[np.bool_] | None) -> list[pl.Series]:
         columns = [c for c in self._columns if c.kind == "personal"]
@@ -189,9 +189,9 @@ class Identity:
         bad = np.zeros(frame.height, bool)
         for c in self._columns:
             if c.kind == "personal" and c.format not in _COMMON:
-                bad |= np.isin(self._hash(c.name, frame[c.name]), self._seen[c.name])
+                bad |= _met(self._hash(c.name, frame[c.name]), self._seen[c.name])
         if pair := self._pair():
-            bad |= np.isin(self._hash_pair(frame.select(pair)), self._seen["first and last"])
+            bad |= _met(self._hash_pair(frame.select(pair)), self._seen["first and last"])
         return bad
 
     def _written(self, c: Column, values: Words) -> pl.Series:
@@ -209,6 +209,14 @@ class Identity:
     def _with_gaps(self, s: pl.Series, request: Request) -> pl.Series:
         share = self._columns[s.name].missing
         return s.set(pl.Series(request.rng("missing", s.name).random(len(s)) < share), None) if share else s
+
+
+def _met(keys: Keys, seen: Keys) -> NDArray[np.bool_]:
+    """Which keys are among the sorted `seen`: (n,)."""
+    if not len(seen):
+        return np.zeros(len(keys), bool)
+    found: NDArray[np.bool_] = seen[np.minimum(np.searchsorted(seen, keys), len(seen) - 1)] == keys
+    return found
 
 
 def _role(name: str) -> str:
