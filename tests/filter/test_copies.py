@@ -6,11 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from synthmill.data import adult
 from synthmill.filter.copies import Copies, _lower
 from synthmill.frame import rng_of
 from synthmill.plugins import build
 from synthmill.refusal import Refusal
 from synthmill.schema import Column, Schema
+from synthmill.tables.infer import infer
 from synthmill.tables.space import Space
 
 SCHEMA = Schema(
@@ -63,6 +65,18 @@ TRAIN = people(4000, "train")
 def test_fresh_real_rows_are_rejected_at_the_quantile(quantile):
     rate = rejected(fitted(TRAIN, quantile=quantile), people(8000, "fresh"))
     assert 0.5 * quantile < rate < 1.7 * quantile
+
+
+def test_on_real_people_copies_go_and_strangers_stay():
+    real = adult()
+    schema = infer(real)
+    order = rng_of("adult split").permutation(real.height)
+    train, fresh = real[order[2000:]], real[order[:2000]]
+    check = fitted(train, schema)
+    assert rejected(check, train.sample(4000, with_replacement=True, seed=0)) > 0.99
+    assert rejected(check, fresh) < 0.02
+    shuffled = train.select(pl.col(c).shuffle(seed=i) for i, c in enumerate(train.columns))
+    assert rejected(check, shuffled) < 0.01
 
 
 def test_every_copy_of_a_single_real_row_is_rejected_and_says_so():

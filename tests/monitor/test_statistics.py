@@ -1,3 +1,4 @@
+import json
 from itertools import pairwise
 
 import numpy as np
@@ -97,6 +98,16 @@ def test_batches_do_not_matter():
     cuts = [0, 1, 999, 1001, 5000, 5000, 9000, rows.height]
     found = [monitor.observe(rows[a:b]) for a, b in pairwise(cuts)]
     assert "; ".join(a.message for a in found if a) == whole.message
+
+
+def test_a_resumed_run_continues_from_json():
+    rows = pl.concat([people(4321, "a"), people(9876, "b", older=6)])
+    whole, before, after = watching(), watching(), watching()
+    assert before.observe(rows[:4567]) is None
+    after.load(json.loads(json.dumps(before.state())))
+    assert after.observe(rows[4567:]) == whole.observe(rows)
+    assert after.state() == whole.state()
+    assert after.observe(rows[:5000]) is None  # it still knows who alarmed
 
 
 def test_a_small_train_explains_larger_differences():

@@ -116,3 +116,15 @@ def test_too_few_neighbours_are_infinitely_far():
     assert (index == -1).all()
     assert nearest(one, one[:0])[1].tolist() == [[-1]]
     assert nearest(one[:0], one)[0].shape == (0, 1)
+
+
+def test_threads_do_not_show():
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    points = (np.random.default_rng(2).integers(0, 6, (900, 40)) / 7).astype(np.float32)
+    answers = []
+    for threads in (1, 2, 4):
+        with threadpoolctl.threadpool_limits(threads):
+            answers.append(nearest(points, points, 2, exclude_self=True))
+    for distance, index in answers[1:]:
+        np.testing.assert_array_equal(distance, answers[0][0])
+        np.testing.assert_array_equal(index, answers[0][1])

@@ -165,6 +165,25 @@ def test_contradictory_rules_are_refused_with_the_real_rows_they_leave():
         Rules(["age > 30", "age < 20"]).fit(train, Schema(()))
 
 
+def test_a_condition_on_a_column_that_only_the_generator_adds_waits_for_it():
+    check = Rules(["age >= 17", "email LIKE '%@%'"])
+    check.fit(pl.DataFrame({"age": [20, 30]}), Schema(()))
+    frame = pl.DataFrame({"age": [20, 30], "email": ["a@b", "c"]})
+    check.expect(frame.schema)
+    assert check.judge(frame).status.to_list() == [0, 1]
+    with pytest.raises(Refusal, match="did you mean 'email'"):
+        Rules(["emial = 'x'"]).expect(frame.schema)
+    with pytest.raises(Refusal, match="cannot be computed where age is Int64"):
+        Rules(["age LIKE 'x%'"]).expect(frame.schema)
+
+
+def test_each_is_held_against_train_too():
+    train = pl.DataFrame({"r": [[{"v": 1}], [{"v": 2}, {"v": 3}]], "limit": [5, 5]})
+    Rules(["v < limit"], each="r").fit(train, Schema(()))
+    with pytest.raises(Refusal, match="is met by 0 of 2 real rows"):
+        Rules(["v > limit"], each="r").fit(train, Schema(()))
+
+
 def test_the_spec_needs_at_least_one_rule():
     with pytest.raises(Refusal, match="all"):
         build("verify", {"use": "rules", "all": []})

@@ -119,3 +119,6 @@ def test_without_real_data_columns_are_declared():
         build("verify", {"use": "schema", "columns": {"n": "interger"}})
     with pytest.raises(Refusal, match="name the columns"):
         SchemaCheck().judge(frame)
+    with pytest.raises(Refusal, match="did you mean 'n'"):
+        SchemaCheck(columns={"nn": "integer"}).expect(frame.schema)
+    check.expect(frame.schema)

@@ -46,6 +46,7 @@ class Copies:
     quantile: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
 
     private = True
+    needs_real = True
 
     def fit(self, train: pl.DataFrame, schema: Schema) -> None:
         if not schema.modelled:

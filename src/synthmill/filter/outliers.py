@@ -28,6 +28,8 @@ class Outliers:
 
     quantile: Annotated[float, Field(gt=0, lt=0.5)] = 0.001
 
+    needs_real = True
+
     def fit(self, train: pl.DataFrame, schema: Schema) -> None:
         self._space = Space.fit(train, schema)
         chosen = rng_of("outliers", "sample").permutation(train.height)[: 2 * _SAMPLE]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import polars as pl
@@ -24,11 +24,11 @@ _Floats = NDArray[np.float64]
 class Statistics:
     """Warns or stops when a column's distribution drifts from train's, however long the run and often the look.
 
-    After every `every` admitted rows the last 1, 2, 4, ... stretches of that length are compared with train, column
+    After every `every` admitted rows, stretches of different lengths that end there are compared with train, column
     by column, in total variation over the 20 commonest levels or 10 quantile bins. A column alarms, once, when it
     lies beyond `tolerance` by more than sampling explains, of train as of what was admitted: McDiarmid's bound (1989)
     with the error rate `alpha` spent over columns, looks and stretches, so that the chance of any false alarm in the
-    whole run is at most `alpha`.
+    whole run is at most `alpha`. The longest stretch is always the whole run; a drift that begins late shows in the short ones.
     within: columns whose shares were planned (the coverage axes; numbers by quantile bins): train is reweighted to
     their shares among the rows compared, so rebalancing is no drift. Combinations train lacks are left out.
     What was admitted is all the memory there is: how it came in batches does not matter.
@@ -40,6 +40,8 @@ class Statistics:
     alpha: Annotated[float, Field(gt=0, lt=1)] = 0.01
     every: Annotated[int, Field(ge=100)] = 1000
 
+    needs_real = True
+
     def fit(self, train: pl.DataFrame, schema: Schema) -> None:
         for name in self.within or []:
             if name not in schema.modelled:
@@ -47,54 +49,84 @@ class Statistics:
         if not train.height:
             raise Refusal("statistics: train has no rows to compare with")
         coders = {n: _coder(train[n], schema[n].kind) for n in schema.modelled}
-        self._axes = [coders[n] for n in self.within or []]
+        self._axes = [coders.pop(n) for n in self.within or []]
+        self._coders = list(coders.values())
         cell = self._raw_cells(train)
-        self._known = np.unique(cell)
-        self._shares = np.bincount(np.searchsorted(self._known, cell), minlength=len(self._known))
-        columns = [n for n in coders if n not in (self.within or [])]
-        self._watched = [_Watched.fit(coders[n], train, self._cells(train), len(self._known)) for n in columns]
-        self._pending = train.clear()
-        self._cell_counts = [np.zeros(len(self._known), np.int64)]
+        self._known, self._shares = np.unique(cell, return_counts=True)
+        self._train = [_shares_within(c, train, self._cells(train), len(self._known)) for c in self._coders]
+        self._edges = np.cumsum([len(self._known), *(c.size for c in self._coders)])
+        self._blocks: list[tuple[int, _Ints]] = []
+        self._filling = np.zeros(int(self._edges[-1]), np.int64)
+        self._filled = 0
+        self._looks = 0
+        self._alarmed: list[str] = []
 
     def observe(self, admitted: pl.DataFrame) -> Alarm | None:
         """The columns that were found to drift by the rows since the last look, worst first, or None."""
-        if not hasattr(self, "_watched"):
+        if not hasattr(self, "_train"):
             raise Refusal("statistics: there is no real data to compare with")
-        rows = pl.concat([self._pending, admitted.select(self._pending.columns)], how="vertical_relaxed")
-        looks = rows.height // self.every
-        self._pending = rows[looks * self.every :]
-        rows = rows[: looks * self.every]
-        cells = self._cells(rows).reshape(looks, self.every)
-        codes = [column.coder(rows).reshape(looks, self.every) for column in self._watched]
-        found = [f for i in range(looks) for f in self._look(cells[i], [c[i] for c in codes])]
+        cells = self._cells(admitted)
+        codes = [coder(admitted) for coder in self._coders]
+        found: list[tuple[float, str]] = []
+        start = 0
+        while start < admitted.height:
+            some = slice(start, start + self.every - self._filled)
+            part = cells[some]
+            known = part >= 0  # a combination train does not have: its distribution is unknown
+            for counts, values in zip(self._split(self._filling), [part, *(c[some] for c in codes)], strict=True):
+                counts += np.bincount(values[known], minlength=len(counts))
+            self._filled += len(part)
+            start += len(part)
+            if self._filled == self.every:
+                found += self._look()
         found.sort(key=lambda f: -f[0])
         return Alarm("; ".join(text for _, text in found), self.action == "stop") if found else None
 
-    def _look(self, cells: _Ints, codes: list[_Ints]) -> list[tuple[float, str]]:
-        known = cells >= 0  # a combination train does not have: its distribution is unknown
-        self._cell_counts.append(self._cell_counts[-1] + np.bincount(cells[known], minlength=len(self._shares)))
-        looks = len(self._cell_counts) - 1
-        lengths = [1 << p for p in range(looks.bit_length()) if 1 << p <= looks]
-        weights = _last(self._cell_counts, lengths)
-        alpha = self.alpha / len(self._watched) / (looks * (looks + 1)) / len(lengths)
+    def state(self) -> dict[str, Any]:
+        """JSON data that `load` continues from; it grows with the logarithm of the rows seen."""
+        blocks = [[size, counts.tolist()] for size, counts in self._blocks]
+        return {
+            "blocks": blocks, "filling": self._filling.tolist(), "filled": self._filled,
+            "looks": self._looks, "alarmed": list(self._alarmed),
+        }  # fmt: skip
+
+    def load(self, state: dict[str, Any]) -> None:
+        self._blocks = [(size, np.array(counts, np.int64)) for size, counts in state["blocks"]]
+        self._filling = np.array(state["filling"], np.int64)
+        self._filled, self._looks, self._alarmed = state["filled"], state["looks"], list(state["alarmed"])
+
+    def _split(self, counts: _Ints) -> list[_Ints]:
+        """Views of the cells' counts and of each column's; counts: (..., all of them)."""
+        return np.split(counts, self._edges[:-1], axis=-1)
+
+    def _look(self) -> list[tuple[float, str]]:
+        """Blocks double like a binary counter: what is kept, and compared, are the stretches that end now."""
+        self._blocks.append((1, self._filling))
+        self._filling, self._filled, self._looks = np.zeros_like(self._filling), 0, self._looks + 1
+        while len(self._blocks) > 1 and self._blocks[-2][0] == self._blocks[-1][0]:
+            size, last = self._blocks.pop()
+            self._blocks[-1] = (2 * size, self._blocks[-1][1] + last)
+        lengths = np.cumsum([size for size, _ in reversed(self._blocks)])
+        weights, *seen = self._split(np.cumsum([counts for _, counts in reversed(self._blocks)], axis=0))
+        alpha = self.alpha / len(self._coders) / (self._looks * (self._looks + 1)) / len(lengths)
         found = []
-        for column, code in zip(self._watched, codes, strict=True):
-            column.counts.append(column.counts[-1] + np.bincount(code[known], minlength=column.coder.size))
-            if column.alarmed:
+        for coder, counts, train in zip(self._coders, seen, self._train, strict=True):
+            if coder.name in self._alarmed:
                 continue
-            apart = column.drift(lengths, weights)
-            chance = _chance(column.coder.size, weights, self._shares, alpha)
+            apart = _drift(counts, weights, train)
+            chance = _chance(coder.size, weights, self._shares, alpha)
             beyond = apart - chance - self.tolerance
             worst = int(np.argmax(beyond))
             if beyond[worst] > 0:
-                column.alarmed = True
-                sentence = self._sentence(column.coder.name, looks, lengths[worst], apart[worst], chance[worst])
-                found.append((float(apart[worst]), sentence))
+                self._alarmed.append(coder.name)
+                found.append(
+                    (float(apart[worst]), self._sentence(coder.name, lengths[worst], apart[worst], chance[worst]))
+                )
         return found
 
-    def _sentence(self, name: str, looks: int, length: int, apart: float, chance: float) -> str:
+    def _sentence(self, name: str, length: int, apart: float, chance: float) -> str:
         return (
-            f"{name}: after {looks * self.every:,} rows, the last {length * self.every:,} differ from train by "
+            f"{name}: after {self._looks * self.every:,} rows, the last {length * self.every:,} differ from train by "
             f"{apart:.3f} in total variation (tolerance {self.tolerance:g}, by chance up to {chance:.3f})"
         )
 
@@ -151,30 +183,16 @@ def _number(s: pl.Series) -> _Floats:
     return x
 
 
-@dataclass
-class _Watched:
-    """One column: train's distribution within each cell, and what was admitted as cumulated counts, one per look."""
-
-    coder: _Coder
-    train: _Floats
-    counts: list[_Ints]
-    alarmed: bool = False
-
-    @classmethod
-    def fit(cls, coder: _Coder, frame: pl.DataFrame, cells: _Ints, n_cells: int) -> _Watched:
-        table = np.bincount(cells * coder.size + coder(frame), minlength=n_cells * coder.size).reshape(n_cells, -1)
-        return cls(coder, table / table.sum(axis=1, keepdims=True), [np.zeros(coder.size, np.int64)])
-
-    def drift(self, lengths: list[int], weights: _Ints) -> _Floats:
-        """(stretches,) total variation between what was admitted and train at the same shares of cells."""
-        n = np.maximum(weights.sum(axis=1, keepdims=True), 1)
-        gap = _last(self.counts, lengths) / n - weights @ self.train / n
-        return np.asarray(np.abs(gap).sum(axis=1) / 2)
+def _shares_within(coder: _Coder, train: pl.DataFrame, cells: _Ints, n: int) -> _Floats:
+    """(n cells, codes) train's distribution of a column within each cell."""
+    table = np.bincount(cells * coder.size + coder(train), minlength=n * coder.size).reshape(n, -1)
+    return np.asarray(table / table.sum(axis=1, keepdims=True))
 
 
-def _last(cumulated: list[_Ints], lengths: list[int]) -> _Ints:
-    """(stretches, ...) what the last 1, 2, 4, ... looks added."""
-    return np.asarray(cumulated[-1] - np.array([cumulated[-1 - length] for length in lengths]))
+def _drift(counts: _Ints, weights: _Ints, train: _Floats) -> _Floats:
+    """(stretches,) total variation between what was admitted and train at the same shares of cells."""
+    n = np.maximum(weights.sum(axis=1, keepdims=True), 1)
+    return np.asarray(np.abs(counts / n - weights @ train / n).sum(axis=1) / 2)
 
 
 def _chance(size: int, weights: _Ints, train: _Ints, alpha: float) -> _Floats:

@@ -42,6 +42,11 @@ class Program:
         score = pl.Series([a[1] for a in answers], dtype=pl.Float32) if self.threshold is not None else None
         return Verdicts(status, score, reason)
 
+    def examples(self) -> tuple[pl.DataFrame, pl.DataFrame]:
+        return pl.DataFrame({"a": [2, 3]}), pl.DataFrame({"a": [-2, None]})
+
+    example_config = {"function": lambda row: row["a"] > 0}
+
     def _whole(self, frame: pl.DataFrame) -> list[_Answer]:
         try:
             values = list(self._call(frame))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -42,6 +43,7 @@ _FUNCTIONS = {
 }  # fmt: skip
 _ACROSS_ROWS = {"ConcatVertical"}  # the one member of the families above that is not elementwise
 _LEAST = 0.001
+_Rule = tuple[str, pl.Expr]
 
 
 @dataclass
@@ -65,30 +67,39 @@ class Rules:
         self._rules = [(text, _parse(text)) for text in self.all]
         self._probed = False
 
+    def expect(self, columns: Mapping[str, pl.DataType]) -> None:
+        """The columns candidates will have. Raises Refusal where a condition names another or does not suit its type."""
+        self._probe(pl.DataFrame(schema=dict(columns)), self._rules)
+        self._probed = True
+
     def fit(self, train: pl.DataFrame, schema: Schema) -> None:
-        """Raises Refusal where a condition cannot be computed on train, or hardly any real row meets them."""
-        self._probe(train)
-        if train.height:
-            self._contradictions(self._outcomes(train))
+        """Raises Refusal where a condition cannot be computed on train, or hardly any real row meets them.
+        Conditions on columns that only the generator adds say nothing about train."""
+        if self.each is not None and self.each not in train.columns:
+            return
+        known = {*train.columns, *_fields(train.schema.get(self.each or ""))}
+        rules = [(text, e) for text, e in self._rules if known.issuperset(e.meta.root_names())]
+        if rules and train.height:
+            self._probe(train, rules)
+            self._contradictions(self._outcomes(train, rules))
 
     def judge(self, frame: pl.DataFrame) -> Verdicts:
         if not self._probed:
-            self._probe(frame)
-        return self._verdicts(frame.height, self._outcomes(frame))
+            self._probe(frame, self._rules)
+            self._probed = True
+        return self._verdicts(frame.height, self._outcomes(frame, self._rules))
 
     def examples(self) -> tuple[pl.DataFrame, pl.DataFrame]:
         return pl.DataFrame({"age": [17, 90, None]}), pl.DataFrame({"age": [16, -1]})
 
     example_config = {"all": ["age >= 17"]}
 
-    def _outcomes(self, frame: pl.DataFrame) -> list[_Outcome]:
+    def _outcomes(self, frame: pl.DataFrame, rules: list[_Rule]) -> list[_Outcome]:
         if self.each is None:
-            return [_evaluate(text, e, frame, self.nulls) for text, e in self._rules]
+            return [_evaluate(text, e, frame, self.nulls) for text, e in rules]
         items = _items(frame, self.each, self._names())
         owner = items["_owner"].to_numpy()
-        return [
-            _evaluate(text, e, items, self.nulls).of_owner(owner, frame.height, self.each) for text, e in self._rules
-        ]
+        return [_evaluate(text, e, items, self.nulls).of_owner(owner, frame.height, self.each) for text, e in rules]
 
     def _verdicts(self, n: int, outcomes: list[_Outcome]) -> Verdicts:
         status = np.zeros(n, np.uint8)
@@ -116,7 +127,7 @@ class Rules:
     def _names(self) -> list[str]:
         return sorted({name for _, e in self._rules for name in e.meta.root_names()})
 
-    def _probe(self, frame: pl.DataFrame) -> None:
+    def _probe(self, frame: pl.DataFrame, rules: list[_Rule]) -> None:
         """Names and types are wrong for every row or for none: say so before any row is judged."""
         sample = frame.head(32)
         if self.each is not None:
@@ -126,11 +137,10 @@ class Rules:
                 raise Refusal(f"rules: each: column '{self.each}' is {frame.schema[self.each]}, not a list")
             sample = _items(sample, self.each, self._names())
         known = [c for c in sample.columns if c != "_owner"]
-        for text, e in self._rules:
+        for text, e in rules:
             _check_names(text, e, known)
             _check_type(text, e, sample)
             _check_elementwise(text, e, sample)
-        self._probed = True
 
 
 @dataclass
@@ -190,6 +200,11 @@ def _items(frame: pl.DataFrame, each: str, names: list[str]) -> pl.DataFrame:
     inner = items.struct.unnest() if isinstance(items.dtype, pl.Struct) else items.to_frame()
     outer = [frame[c].gather(owner) for c in names if c in frame.columns and c not in inner.columns]
     return inner.with_columns(*outer, _owner=pl.Series(owner))
+
+
+def _fields(dtype: pl.DataType | None) -> list[str]:
+    inner = dtype.inner if isinstance(dtype, pl.List | pl.Array) else None
+    return [f.name for f in inner.fields] if isinstance(inner, pl.Struct) else []
 
 
 def _parse(text: str) -> pl.Expr:

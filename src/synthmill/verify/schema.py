@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -46,6 +46,12 @@ class SchemaCheck:
             for name in self.ranges:
                 if name not in known:
                     raise Refusal(f"schema: ranges: no column '{name}'; {choices(name, known)}")
+
+    def expect(self, columns: Mapping[str, pl.DataType]) -> None:
+        """The columns candidates will have. Raises Refusal where `columns` declares another."""
+        for column in self._declared:
+            if column.name not in columns:
+                raise Refusal(f"schema: columns: no column '{column.name}'; {choices(column.name, columns)}")
 
     def judge(self, frame: pl.DataFrame) -> Verdicts:
         if not self._columns:
