@@ -28,7 +28,8 @@ class Statistics:
     by column, in total variation over the 20 commonest levels or 10 quantile bins. A column alarms, once, when it
     lies beyond `tolerance` by more than sampling explains, of train as of what was admitted: McDiarmid's bound (1989)
     with the error rate `alpha` spent over columns, looks and stretches, so that the chance of any false alarm in the
-    whole run is at most `alpha`. The longest stretch is always the whole run; a drift that begins late shows in the short ones.
+    whole run is at most `alpha`. The longest stretch is always the whole run; a drift that begins
+    late shows in the short ones.
     within: columns whose shares were planned (the coverage axes; numbers by quantile bins): train is reweighted to
     their shares among the rows compared, so rebalancing is no drift. Combinations train lacks are left out.
     What was admitted is all the memory there is: how it came in batches does not matter.

@@ -68,9 +68,8 @@ class Rules:
         self._probed = False
 
     def expect(self, columns: Mapping[str, pl.DataType]) -> None:
-        """The columns candidates will have. Raises Refusal where a condition names another or does not suit its type."""
+        """The columns candidates will have. Raises Refusal where a condition names another or does not suit it."""
         self._probe(pl.DataFrame(schema=dict(columns)), self._rules)
-        self._probed = True
 
     def fit(self, train: pl.DataFrame, schema: Schema) -> None:
         """Raises Refusal where a condition cannot be computed on train, or hardly any real row meets them.
