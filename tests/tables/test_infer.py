@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, time
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from synthmill.data import adult
 from synthmill.refusal import Refusal
 from synthmill.schema import Schema
 from synthmill.tables.infer import infer, observed, prepare
-from synthmill.tables.read import read
+from synthmill.tables.read import plain, read
 
 RNG = np.random.default_rng(3)
 N = 400
@@ -71,6 +71,28 @@ def test_a_column_with_a_name_that_says_nothing(values: list[object], kind: str,
     column = _schema(thing=values)["thing"]
     assert (column.kind, column.format) == (kind, form)
     assert bool(column.note) == (kind in ("text", "nested"))
+
+
+def test_narrow_and_wide_types_are_read_as_plain_ones() -> None:
+    frame = plain(
+        pl.DataFrame(
+            {
+                "f32": pl.Series(RNG.integers(0, 999, N) / 10, dtype=pl.Float32),
+                "noise32": pl.Series(RNG.normal(size=N), dtype=pl.Float32),
+                "huge": pl.Series(RNG.integers(0, 9, N), dtype=pl.Int128),
+                "cat": pl.Series(["a", "b"] * (N // 2), dtype=pl.Categorical),
+                "pair": pl.Series([[1, 2]] * N, dtype=pl.Array(pl.Int64, 2)),
+                "clock": pl.Series([time(1, 2)] * N),
+            }
+        ),
+        "t",
+    )
+    schema = infer(frame)
+    assert [(c.kind, c.dtype, c.digits) for c in schema] == [
+        ("decimal", "Float32", 1), ("decimal", "Float32", 15), ("integer", "Int64", 0), ("categorical", "String", 0),
+        ("nested", "List(Int64)", 0), ("text", "Time", 0),
+    ]  # fmt: skip
+    assert [c.polars for c in schema] == frame.dtypes
 
 
 def test_keys_that_repeat() -> None:

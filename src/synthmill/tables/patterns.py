@@ -44,11 +44,12 @@ def pattern(values: pl.Series, forced: bool = False) -> str:
         return "uuid"
     codes = text.str.contains(rf"^[A-Za-z0-9._:/-]{{2,{_SHORT}}}$").all()
     numbered = int(text.str.contains(r"\d").sum()) >= 0.8 * len(text)
-    upright = text.str.len_chars().n_unique() == 1 and not text.str.contains(r"[a-z]").any()
+    lengths = text.str.len_chars()
+    upright = lengths.n_unique() == 1 and lengths[0] > 2 and not text.str.contains(r"[a-z]").any()
     codes = codes and (numbered or upright)
     if not codes and not forced:
         return ""
-    width = _commonest(text.str.len_chars().to_list())
+    width = _commonest(lengths.to_list())
     same = [t for t in text if len(t) == width]
     places = [_place({t[i] for t in same}) for i in range(width)]
     return "".join(places) if all(places) else ("*" * 12 if forced else "")

@@ -42,7 +42,7 @@ _EMAIL = r"^[^@\s]+@[^@\s]+\.[A-Za-z]{2,}$"
 _PHONE = r"^\s*[+(]?\d[\d\s().+/x-]{5,}\d\s*$"
 _PHONE_SURELY = r"^\s*(\+\d[\d\s().-]{6,}|\(\d{2,4}\)[\s\d-]{6,}|\d{3}[-. /]\s?\d{3}[-. ]\s?\d{4})(\s?x\d+)?\s*$"
 _IBAN = r"^[A-Z]{2}\d{2}[ ]?[A-Z0-9 ]{11,36}$"
-_CARD = r"^[3-6]\d{3}[ -]?\d{4}[ -]?\d{4}[ -]?\d{1,7}$|^3[47]\d{2}[ -]?\d{6}[ -]?\d{5}$"
+_CARD = r"^\d(?:[ -]?\d){11,18}$"
 _SSN = r"^\d{3}-\d{2}-\d{4}$"
 _IP = r"^((25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(25[0-5]|2[0-4]\d|1?\d?\d)$|^[0-9a-fA-F]{0,4}(:[0-9a-fA-F]{0,4}){5,7}$"
 _URL = r"^(https?://|www\.)\S+$"
@@ -101,7 +101,7 @@ def _number(title: str, sample: pl.Series, rare: bool) -> str:
         return ""
     if title == "credit_card" and _share(luhn, sample) >= _MOSTLY:
         return "credit_card"
-    if sample.str.contains(r"^[3-6]\d{14,15}$").all() and _share(luhn, sample) >= 0.95 and len(sample) >= 10:
+    if len(sample) >= 10 and sample.str.contains(r"^[2-6]\d{14,15}$").all() and _share(luhn, sample) >= 0.95:
         return "credit_card"
     if title == "phone":
         return "phone" if sample.str.contains(r"^\d{7,15}$").mean() or 0 else ""

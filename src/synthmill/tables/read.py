@@ -13,8 +13,8 @@ from synthmill.refusal import MissingExtra, Refusal, choices
 from .database import read_duckdb, read_sqlite, read_url
 from .delimited import read_delimited
 
-RESERVED = ("_id", "_origin", "_run", "_depth")
-"""Columns of ours that a table made here carries; the first three are set aside, `_depth` counts generations."""
+RESERVED = ("_id", "_origin", "_run", "_depth", "_weight")
+"""Columns of ours that a table made here carries: `_origin` and `_depth` say what is synthetic, all are set aside."""
 
 _Reader = Callable[[Path, str | None, Sequence[str]], pl.DataFrame]
 _READERS: dict[str, _Reader] = {
@@ -90,8 +90,11 @@ def _plain_column(s: pl.Series, source: str, missing: Sequence[str]) -> pl.Serie
     dtype = s.dtype
     if dtype == pl.Null or isinstance(dtype, pl.Categorical | pl.Enum):
         s = s.cast(pl.String)
-    elif dtype.is_decimal() or dtype in (pl.Int128, pl.UInt128):
+    elif dtype.is_decimal():
         s = s.cast(pl.Float64)
+    elif dtype in (pl.Int128, pl.UInt128):
+        narrow = s.cast(pl.Int64, strict=False)
+        s = narrow if narrow.null_count() == s.null_count() else s.cast(pl.Float64)
     elif isinstance(dtype, pl.Array):
         s = s.arr.to_list()
     if s.dtype == pl.Object:
