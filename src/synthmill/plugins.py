@@ -80,7 +80,8 @@ class Generator(Protocol):
 class Check(Protocol):
     """Judges a frame of payload columns, one verdict per row.
 
-    Optional: `fit(train, schema)`; `remember(admitted: Frame)`: it then runs at admission, in order;
+    Optional: `expect(columns: dict[str, DataType])`, before `fit`: what candidates will have; `fit(train, schema)`;
+    `needs_real = True` when it compares with real data; `remember(admitted: Frame)`: it then runs at admission, in order;
     `private = True`: its rejects derive from single real records and are kept under `private/`;
     `examples() -> (good: Frame, bad: Frame)`: rows it must pass and must reject once fitted on `good`.
     """

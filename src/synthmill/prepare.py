@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,13 +49,17 @@ class Prepared:
         """Fits generators and checks on train alone; with a run, generators are kept there, or found there."""
         with relative_to(self.base):
             self._fit_makers(say, run)
-            self._fit_stations(say, list(self.job.maker.schema()))
+            self._fit_stations(say, self.job.maker.schema())
 
     def fit_checks(self) -> None:
         """Fits the checks alone, on the columns that will be made: what they find wrong needs no generating."""
         with relative_to(self.base):
-            names = self.real.schema.of(*MODELLED, "identifier", "personal") if self.real else []
-            self._fit_stations(lambda _: None, names)
+            if self.real is not None and self.job.maker.needs_real:
+                names = self.real.schema.of(*MODELLED, "identifier", "personal")
+                made = self.real.schema.select(names).dtypes() | self.job.maker.schema()
+            else:
+                made = self.job.maker.schema()
+            self._fit_stations(lambda _: None, made)
 
     def _fit_makers(self, say: Say, run: Run | None) -> None:
         job, real = self.job, self.real
@@ -72,6 +76,7 @@ class Prepared:
             say(
                 f"fitting {', '.join(s.use for s in job.maker.steps if hasattr(s.plugin, 'fit'))} on {real.train.height:,} real rows"
             )
+            self._name_target(real)
             job.maker.fit(real.train, real.schema)
         if run and folder:
             job.maker.save(*folder)
@@ -81,12 +86,25 @@ class Prepared:
             run.manifest["models"] = _files(folder[0])
             run.commit()
 
-    def _fit_stations(self, say: Say, made: Sequence[str]) -> None:
+    def _name_target(self, real: Real) -> None:
+        """A generator that works class by class takes the need's target unless it was given its own."""
+        for step in self.job.maker.firsts:
+            if getattr(step.plugin, "target", "") is None and real.target is not None:
+                step.plugin.target = real.target
+                step.config["target"] = real.target
+
+    def _fit_stations(self, say: Say, made: Mapping[str, pl.DataType]) -> None:
+        """Checks learn first which columns candidates will have, then what train is like; monitors also what is planned."""
         for station in [*self.job.stations, *self.job.monitors]:
-            if hasattr(station.plugin, "fit") and self.real is not None:
+            plugin = station.plugin
+            if hasattr(plugin, "expect"):
+                plugin.expect(dict(made))
+            if hasattr(plugin, "within") and plugin.within is None and self.real is not None:
+                plugin.within = [a for a in self.job.axes if a in self.real.schema.modelled]
+            if hasattr(plugin, "fit") and self.real is not None:
                 columns = [c for c in self.real.schema.names if c in made]
                 say(f"fitting {station.use}")
-                station.plugin.fit(self.real.train.select(columns), self.real.schema.select(columns))
+                plugin.fit(self.real.train.select(columns), self.real.schema.select(columns))
 
 
 def _files(folder: Path) -> dict[str, str]:
