@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .cells import Cell
+import polars as pl
+
 from .compose import Maker, maker
 from .cover import cells_of
 from .job import Job, Station

@@ -57,8 +57,10 @@ class Model:
             share = 1.0 if able or not tried else max(have, 1) / tried
             m = int(min(size, max(1, (n - have) / share * (1.0 if able else 1.1))))
             seeded = seed_of("sample", seed, cell.label, k)
-            rows = self.maker.generate(Request(k, asked, k, m, seeded)).filter(holds(levels))
-            got.append(rows.head(n - have))
+            rows = self.maker.generate(Request(k, asked, k, m, seeded))
+            if "_error" in rows.columns:
+                rows = rows.filter(pl.col("_error").is_null())
+            got.append(rows.select(list(self.maker.schema())).filter(holds(levels)).head(n - have))
             have, tried, k = have + got[-1].height, tried + m, k + 1
         if have < n:
             raise Refusal(
