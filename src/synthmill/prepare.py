@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .cells import Cell
 import polars as pl
 
+from .cells import Cell
 from .compose import Maker, maker
 from .cover import cells_of
 from .job import Job, Station

@@ -82,6 +82,10 @@ class Schema:
     def dtypes(self) -> dict[str, pl.DataType]:
         return {c.name: c.polars for c in self.columns}
 
+    def published(self) -> list[dict[str, Any]]:
+        """The schema without what single records decide: bounds, and levels that one person may hold alone."""
+        return Schema(tuple(replace(c, levels=(), low=None, high=None) for c in self.columns)).to_json()
+
     def to_json(self) -> list[dict[str, Any]]:
         return [asdict(c) for c in self.columns]
 

@@ -94,7 +94,7 @@ class Model:
         about = {
             "version": VERSION,
             "generate": self.maker.declared(),
-            "schema": self.schema.to_json() if self.schema else None,
+            "schema": self.schema.published() if self.schema else None,
             "depth": self.depth,
             "source": self.source,
         }
