@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from .engine import FAILURES, Failure, sentence
+from .engine.signals import Overdue
 from .frame import Status
 from .plugins import Request, Verdicts
 
-FAILURES = (Exception, pl.exceptions.PanicException)  # a panic inside polars is not an Exception
 IN_FLIGHT: dict[str, pl.DataType] = {
     "_k": pl.UInt32(),
     "_i": pl.UInt32(),
@@ -33,6 +34,7 @@ class Made:
 
     frame: Any
     error: str = ""
+    at: int = GENERATOR
 
 
 class Work:
@@ -64,31 +66,32 @@ class Work:
         problem = made.error or _unusable(made.frame, self.schema)
         if problem:
             n = made.frame.height if isinstance(made.frame, pl.DataFrame) else request.n
-            return self._broken(request, min(n, request.n) or min(1, request.n), problem, made.frame)
+            return self._broken(request, min(n, request.n) or min(1, request.n), problem, made)
         frame = made.frame
         n = frame.height
-        errors: list[tuple[pl.Series, str]] = []
+        status, reason = np.zeros(n, np.uint8), np.full(n, None, object)
         if "_error" in frame.columns:
-            errors.append((frame["_error"].is_not_null(), "_error"))
-        columns, raw = [], pl.Series("_raw", [None], dtype=pl.String).new_from_index(0, n)
+            status[frame["_error"].is_not_null().to_numpy()] = Status.ERROR
+            reason[:] = frame["_error"].cast(pl.String, strict=False).to_numpy()
+        columns, lossy = [], bool(status.any())
         for name, dtype in self.schema.items():
             column, lost = _cast(frame[name], dtype)
             columns.append(column)
             if lost is not None:
-                errors.append((lost, f"{name}: {frame[name].dtype} does not become {dtype}"))
-        status, reason = np.zeros(n, np.uint8), np.full(n, None, object)
-        for mask, why in errors:
-            hit = mask.to_numpy() & (status == Status.PASS)
-            status[hit] = Status.ERROR
-            reason[hit] = frame["_error"].to_numpy()[hit] if why == "_error" else why
+                hit = lost.to_numpy() & (status == Status.PASS)
+                status[hit], reason[hit] = Status.ERROR, f"{name}: {frame[name].dtype} does not become {dtype}"
+                lossy = True
         if n > request.n:
             status[request.n :] = Status.ERROR
             reason[request.n :] = f"{n} rows were made where {request.n} were asked"
-        if errors and status.any():
+        raw = _nulls("_raw", pl.String, n)
+        if lossy:
             raw = pl.Series("_raw", [_raw(frame, i) if s else None for i, s in enumerate(status)], dtype=pl.String)
         return pl.DataFrame(columns).hstack(self._ours(request, n, status, reason, raw))
 
-    def _ours(self, request: Request, n: int, status: Any, reason: Any, raw: pl.Series) -> list[pl.Series]:
+    def _ours(
+        self, request: Request, n: int, status: Any, reason: Any, raw: pl.Series, at: int = GENERATOR
+    ) -> list[pl.Series]:
         clean = not status.any()
         return [
             pl.repeat(request.k, n, dtype=pl.UInt32, eager=True).alias("_k"),
@@ -96,27 +99,27 @@ class Work:
             pl.Series("_status", status),
             _nulls("_check", pl.UInt8, n)
             if clean
-            else pl.Series("_check", [GENERATOR if s else None for s in status.tolist()], dtype=pl.UInt8),
+            else pl.Series("_check", [at if s else None for s in status.tolist()], dtype=pl.UInt8),
             _nulls("_score", pl.Float32, n),
             _nulls("_reason", pl.String, n) if clean else pl.Series("_reason", reason.tolist(), dtype=pl.String),
             raw,
         ]
 
-    def _broken(self, request: Request, n: int, problem: str, frame: Any) -> pl.DataFrame:
+    def _broken(self, request: Request, n: int, problem: str, made: Made) -> pl.DataFrame:
         """Error rows that stand for what could not be used; their text is kept."""
-        known = isinstance(frame, pl.DataFrame)
+        frame, known = made.frame, isinstance(made.frame, pl.DataFrame)
         raw = pl.Series(
             "_raw", [_raw(frame, i) if known and i < frame.height else None for i in range(n)], dtype=pl.String
         )
         empty = [_nulls(c, t, n) for c, t in self.schema.items()]
         return pl.DataFrame(empty).hstack(
-            self._ours(request, n, np.full(n, int(Status.ERROR), np.uint8), np.full(n, problem, object), raw)
+            self._ours(request, n, np.full(n, int(Status.ERROR), np.uint8), np.full(n, problem, object), raw, made.at)
         )
 
 
-def failed(request: Request, message: str, work: Work) -> pl.DataFrame:
+def failed(request: Request, failure: Failure, work: Work) -> pl.DataFrame:
     """Error rows of a request that never came back."""
-    return work.judge([(request, Made(None, message))])
+    return work.judge([(request, Made(None, failure.message, failure.at))])
 
 
 def apply(frame: pl.DataFrame, check: Any, place: int, columns: Sequence[str]) -> pl.DataFrame:
@@ -126,21 +129,21 @@ def apply(frame: pl.DataFrame, check: Any, place: int, columns: Sequence[str]) -
     judged = frame if everything else frame.filter(live)
     if not judged.height:
         return frame
-    verdicts = verdict_of(check, judged.select(columns))
+    try:
+        verdicts = verdict_of(check, judged.select(columns))
+    except Overdue as e:
+        e.at = place
+        raise
     hit = verdicts.status != Status.PASS
     if verdicts.score is None and not hit.any():
         return frame
     n = judged.height
-    reason = verdicts.reason
-    reasons = (
-        reason.cast(pl.String) if isinstance(reason, pl.Series) else pl.repeat(reason, n, dtype=pl.String, eager=True)
-    )
     new = pl.DataFrame(
         {
-            "_status": verdicts.status.cast(pl.UInt8),
+            "_status": verdicts.status,
             "_check": pl.repeat(place, n, dtype=pl.UInt8, eager=True),
-            "_score": judged["_score"] if verdicts.score is None else verdicts.score.cast(pl.Float32),
-            "_reason": reasons,
+            "_score": judged["_score"] if verdicts.score is None else verdicts.score,
+            "_reason": verdicts.reason,
         }
     ).with_columns(pl.when(hit).then("_check").alias("_check"), pl.when(hit).then("_reason").alias("_reason"))
     if everything:
@@ -153,21 +156,23 @@ def apply(frame: pl.DataFrame, check: Any, place: int, columns: Sequence[str]) -
 
 
 def verdict_of(check: Any, frame: pl.DataFrame) -> Verdicts:
-    """The check's verdicts, or errors when it raised or answered for the wrong number of rows."""
+    """The check's verdicts, in the types that `Verdicts` promises and one reason a row; errors where it raised or erred."""
+    n = frame.height
     try:
         verdicts: Any = check.judge(frame)
         if not isinstance(verdicts, Verdicts):
-            return Verdicts.errors(frame.height, f"answered {type(verdicts).__name__}, not Verdicts")
-        if len(verdicts.status) != frame.height:
-            return Verdicts.errors(frame.height, f"answered {len(verdicts.status)} verdicts for {frame.height} rows")
+            return Verdicts.errors(n, f"answered {type(verdicts).__name__}, not Verdicts")
+        status, score, reason = verdicts.status, verdicts.score, verdicts.reason
+        if not status.cast(pl.Int64).is_between(0, 2).fill_null(False).all():
+            return Verdicts.errors(n, "answered a status that is none of 0 (pass), 1 (fail) and 2 (error)")
+        for answered in (status, score, reason):
+            if isinstance(answered, pl.Series) and len(answered) != n:
+                return Verdicts.errors(n, f"answered {len(answered)} verdicts for {n} rows")
+        score = None if score is None else score.cast(pl.Float32)
+        words = pl.repeat(reason, n, dtype=pl.String, eager=True) if not isinstance(reason, pl.Series) else reason
+        return Verdicts(status.cast(pl.UInt8), score, words.cast(pl.String))
     except FAILURES as e:
-        return Verdicts.errors(frame.height, sentence(e))
-    return verdicts
-
-
-def sentence(e: BaseException) -> str:
-    text = str(e).strip().split("\n")[0]
-    return f"{type(e).__name__}: {text}" if text else type(e).__name__
+        return Verdicts.errors(n, sentence(e))
 
 
 def _unusable(frame: Any, schema: Mapping[str, pl.DataType]) -> str:
@@ -188,11 +193,11 @@ def _cast(s: pl.Series, dtype: pl.DataType) -> tuple[pl.Series, pl.Series | None
         return s, None
     try:
         cast = s.cast(dtype, strict=False)
+        lost = s.is_not_null() & cast.is_null()
+        if s.dtype != pl.String and (dtype.is_integer() or dtype.is_temporal() or dtype == pl.Boolean):
+            lost = lost | (s != cast.cast(s.dtype)).fill_null(False)  # 1.5 as an integer would be cut, not cast
     except FAILURES:
         return _nulls(s.name, dtype, len(s)), pl.repeat(True, len(s), eager=True)
-    lost = s.is_not_null() & cast.is_null()
-    if s.dtype.is_float() and dtype.is_integer():
-        lost = lost | (s != cast.cast(s.dtype)).fill_null(False)
     return cast, lost if lost.any() else None
 
 

@@ -50,7 +50,8 @@ def synthetic_ids(prefix: str) -> pl.Expr:
 def row_keys(frame: pl.DataFrame, key: int = 0) -> Keys:
     """One 64-bit key per row from canonical values: (n,) uint64, equal for equal rows in any file format.
 
-    1, 1.0 and Decimal 1 are one value, -0.0 is 0.0, dates are midnight; column order does not matter, names do.
+    1, 1.0, True and Decimal 1 are one value, -0.0 is 0.0, every NaN is the same, dates are midnight, times with
+    a zone are the moment they name; column order does not matter, names do.
     Ours rather than `polars.hash`, which may change between versions and would then move rows between splits.
     Not cryptographic: never publish these keys for real rows. Mixing: splitmix64 (Steele et al., 2014).
     """
@@ -62,6 +63,8 @@ def row_keys(frame: pl.DataFrame, key: int = 0) -> Keys:
 
 
 _NULL, _NAN, _REAL = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD1B54A32D192ED03), np.uint64(0xA24BAED4963EE407)
+_BIG = np.uint64(0x8EBC6AF09C88C6E3)
+"""Sets unsigned numbers beyond int64 apart from the negative numbers that have the same bits."""
 
 
 def _mix(x: Keys) -> Keys:
@@ -74,13 +77,17 @@ def _value_keys(s: pl.Series) -> Keys:
     dtype = s.dtype
     if dtype.is_nested():
         keys = _nested_keys(s)
-    elif dtype.is_float() or dtype.is_decimal():
+    elif dtype.is_decimal():
+        keys = _decimal_keys(s)
+    elif dtype.is_float():
         keys = _float_keys(s.cast(pl.Float64).fill_null(0.0).to_numpy())
+    elif dtype == pl.UInt64:
+        unsigned = s.fill_null(0).to_numpy()
+        keys = np.where(unsigned >> np.uint64(63), unsigned ^ _BIG, unsigned)
     elif dtype == pl.Boolean or dtype.is_integer():
-        keys = s.cast(pl.UInt64 if dtype == pl.UInt64 else pl.Int64).fill_null(0).to_numpy().view(np.uint64)
+        keys = s.cast(pl.Int64).fill_null(0).to_numpy().view(np.uint64)
     elif dtype.is_temporal():
-        stamp = s.cast(pl.Datetime("us")) if dtype == pl.Date or isinstance(dtype, pl.Datetime) else s
-        keys = stamp.to_physical().cast(pl.Int64).fill_null(0).to_numpy().view(np.uint64)
+        keys = _temporal_keys(s)
     elif dtype == pl.Null:
         keys = np.zeros(len(s), np.uint64)
     else:
@@ -89,11 +96,41 @@ def _value_keys(s: pl.Series) -> Keys:
 
 
 def _float_keys(x: NDArray[np.float64]) -> Keys:
-    whole = (np.abs(x) < 2.0**53) & (x == np.trunc(x))
-    with np.errstate(invalid="ignore"):
-        integral = np.where(whole, x, 0.0).astype(np.int64).view(np.uint64)
+    whole = (x >= -(2.0**63)) & (x < 2.0**63) & (x == np.trunc(x))
+    big = (x >= 2.0**63) & (x < 2.0**64)
+    integral = np.where(whole, x, 0.0).astype(np.int64).view(np.uint64)
     keys = np.where(whole, integral, x.view(np.uint64) ^ _REAL)
+    keys = np.where(big, np.where(big, x, 0.0).astype(np.uint64) ^ _BIG, keys)
     return np.where(np.isnan(x), _NAN, keys)
+
+
+def _decimal_keys(s: pl.Series) -> Keys:
+    """As the float that is written alike, which 15 digits always have; longer ones as integers or as text."""
+    short = _float_keys(s.cast(pl.Float64).fill_null(0.0).to_numpy())
+    scale, precision = s.dtype.scale, s.dtype.precision  # type: ignore[attr-defined]
+    if precision is not None and precision <= 15:
+        return short
+    text = s.cast(pl.String).fill_null("0")
+    if scale:
+        text = text.str.strip_chars_end("0").str.strip_chars_end(".")
+    whole = text.cast(pl.Int64, strict=False)
+    digits = text.str.replace_all(r"^-?0*\.?0*|\.", "").str.len_chars()
+    keys = np.where((digits > 15).to_numpy(), _text_keys(text), short)
+    return np.where(whole.is_not_null().to_numpy(), whole.fill_null(0).to_numpy().view(np.uint64), keys)
+
+
+def _temporal_keys(s: pl.Series) -> Keys:
+    """Microseconds, and nanoseconds only where there are any; a time of day stays in nanoseconds."""
+    if s.dtype == pl.Date:
+        s = s.cast(pl.Datetime("us"))
+    unit = getattr(s.dtype, "time_unit", "us")
+    ticks = s.to_physical().cast(pl.Int64).fill_null(0).to_numpy()
+    if unit == "ns":
+        return (ticks // 1000).view(np.uint64) ^ np.where(ticks % 1000, _mix((ticks % 1000).view(np.uint64)), _ZERO)
+    return (ticks * 1000 if unit == "ms" else ticks).view(np.uint64)
+
+
+_ZERO = np.uint64(0)
 
 
 def _text_keys(s: pl.Series) -> Keys:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -11,12 +12,14 @@ import polars as pl
 
 from .candidates import apply, failed
 from .cells import ANY, Assign
-from .engine import Engine, Failure
+from .engine import FAILURES, Engine, Failure, overdue, sentence
+from .engine.signals import Overdue, deadline, undisturbed
 from .frame import Status, payload, synthetic_ids
 from .job import Job, Progress, Watch
 from .lineage import REQUESTS
-from .plugins import Request
-from .run import Run
+from .plugins import Alarm, Request
+from .refusal import Refusal
+from .run import Run, encode
 
 
 class Filling:
@@ -35,10 +38,11 @@ class Filling:
         self.stopped = ""
         self.buffer: list[dict[str, pl.DataFrame]] = []
         self.kept = 0
-        self.held = 0
+        self.held = np.zeros(2, np.int64)  # accepted and rejected rows in the buffer
+        self.weighed, self.density = 0, 0.0
         self.started = self.saved = time.monotonic()
         self.seconds_before = 0.0
-        self.journaled = {e["k"]: e["message"] for e in run.journaled()}
+        self.failures = {e["k"]: Failure(e["message"], e["at"]) for e in run.journaled()}
 
     def state(self) -> dict[str, Any]:
         return {
@@ -48,6 +52,7 @@ class Filling:
             "outside": self.outside,
             "warnings": self.warnings,
             "stopped": self.stopped,
+            "weighed": [self.weighed, self.density],
             "monitors": [s.plugin.state() if hasattr(s.plugin, "state") else None for s in self.job.monitors],
         }
 
@@ -59,17 +64,17 @@ class Filling:
             return
         self.ledger.load(state["ledger"])
         self.tally, self.by_cell = np.array(state["tally"], np.int64), np.array(state["by_cell"], np.int64)
-        self.outside, self.warnings, self.stopped = state["outside"], list(state["warnings"]), ""
+        self.outside, self.warnings = state["outside"], list(state["warnings"])
+        self.stopped = "" if "filled" in self.run.manifest else state["stopped"]  # killed before it could end
         for station, saved in zip(self.job.monitors, state["monitors"], strict=True):
             if saved is not None:
                 station.plugin.load(saved)
+        self.weighed, self.density = state["weighed"]
         self.buffer = self.run.recover()
         self.kept = len(self.buffer)
-        self.held = sum(b["data"].height for b in self.buffer)
-        if self.job.late and self.run.manifest["parts"] + self.kept:
-            admitted = self.run.data().select(self.columns)
-            for station in self.job.late:
-                station.plugin.remember(admitted)
+        self.held = sum((_rows_of(b) for b in self.buffer), self.held)
+        if self.job.late and not self.run.manifest.get("filled"):
+            self._remember(self.run.data(self.columns))
 
     def fill(self) -> None:
         """Runs until every quota is met, attempts or budget are spent, or a monitor stops it."""
@@ -78,12 +83,14 @@ class Filling:
         kind = ("thread" if io else "serial") if need.kind == "auto" else need.kind
         workers = need.workers or (min(32, self.job.window) if kind == "thread" else None)
         engine = Engine(self.work, kind, workers, need.timeout)
+        self.run.manifest.pop("filled", None)
         try:
-            while self._rounds(engine, adaptive=need.kind == "auto") and not self.stopped:
+            while not self.stopped and self._rounds(engine, adaptive=need.kind == "auto"):
                 pass
-            self._save(last=True)
+            with undisturbed():
+                self._save(last=True)
         except KeyboardInterrupt:
-            self._save(last=False, force=True)
+            self._save(force=True)
             raise
         finally:
             engine.close()
@@ -92,22 +99,26 @@ class Filling:
         """Asks and admits until there is nothing to ask; True if anything was done."""
         group: list[tuple[Request, Any]] = []
         done = False
-        for request, answer in engine.map(self._requests(), self.job.window):
+        for request, answer in engine.map(self._requests(), self.job.window, lambda r: self.failures.get(r.k)):
             done = True
             group.append((request, answer))
-            if len(group) < self.job.group:
+            if len(group) < self.job.group and not self.stopped:
                 continue
-            self._admit(group)
+            self._settle(group)
             group = []
-            self._save()
-            if adaptive and self._remaining() > SPAWN_WORTH:
-                engine.speed_up()
             if self.stopped:
                 return True
+            if adaptive and self._remaining() > SPAWN_WORTH:
+                engine.speed_up()
         if group:
-            self._admit(group)
-            self._save()
+            self._settle(group)
         return done
+
+    def _settle(self, group: Sequence[tuple[Request, Any]]) -> None:
+        frame = self._judged(group)
+        with undisturbed():
+            self._admit(group, frame)
+            self._save()
 
     def _requests(self) -> Iterator[Request | None]:
         """Planned but unadmitted requests of a killed run first, then whatever the ledger asks."""
@@ -119,13 +130,26 @@ class Filling:
 
     def _spent(self) -> bool:
         budget = self.job.budget
+        if not self.ledger.room().any():
+            return False
         if budget.seconds and self.seconds() > budget.seconds:
             self.stopped = f"the budget of {budget.seconds:g} s is spent"
-        if budget.megabytes and self.run.manifest["parts"]:
-            size = sum(self.run.path("data", p).stat().st_size for p in range(self.run.manifest["parts"])) / 1e6
-            if size > budget.megabytes:
-                self.stopped = f"the budget of {budget.megabytes:g} MB is spent"
+        if budget.megabytes and self._size() > budget.megabytes * 1e6:
+            self.stopped = f"the budget of {budget.megabytes:g} MB is spent"
         return bool(self.stopped)
+
+    def _size(self) -> float:
+        """Bytes of accepted data: parts as they lie on disk, and what is held at the bytes a row was found to take."""
+        parts = (self.run.path("data", p).stat().st_size for p in range(self.run.manifest["parts"]))
+        return sum(parts) + float(self.held[0]) * self.density
+
+    def _weigh(self) -> None:
+        """Encodes what is held to see what a row takes on disk, whenever the rows held have doubled."""
+        if self.job.budget.megabytes and self.held[0] >= 2 * self.weighed:
+            file = io.BytesIO()
+            encode(_pack(self.buffer)["data"], file)
+            self.weighed = int(self.held[0])
+            self.density = len(file.getvalue()) / max(1, self.weighed)
 
     def seconds(self) -> float:
         return self.seconds_before + time.monotonic() - self.started
@@ -136,41 +160,64 @@ class Filling:
         pace = (time.monotonic() - self.started) / max(1, accepted)
         return pace * float(self.ledger.room().sum())
 
+    def _judged(self, group: Sequence[tuple[Request, Any]]) -> pl.DataFrame:
+        """Every verdict on a group's candidates. A check that hangs here takes the whole group with it."""
+        for request, answer in group:
+            if isinstance(answer, Failure):
+                self._journal(request, answer)
+        try:
+            with deadline(self.job.engine.timeout):
+                frame = self._candidates(group)
+                for place, station in enumerate(self.job.late, len(self.job.early) + 1):
+                    frame = apply(frame, station.plugin, place, self.columns)
+                return frame
+        except Overdue as e:
+            for request, _ in group:
+                self._journal(request, Failure(overdue(self.job.engine.timeout), e.at))
+        return self._candidates(group)
+
+    def _journal(self, request: Request, failure: Failure) -> None:
+        """What the outside world decided (a deadline, a dead worker) is written down, so that it stays decided."""
+        if request.k not in self.failures:
+            self.run.journal({"k": request.k, "message": failure.message, "at": failure.at})
+            self.failures[request.k] = failure
+
     def _candidates(self, group: Sequence[tuple[Request, Any]]) -> pl.DataFrame:
-        """Judged candidates of a group in request order; requests that gave no answer become error rows."""
+        """Candidates of a group in request order, judged by what needs no memory; error rows for requests that failed."""
         frames: list[pl.DataFrame] = []
         bare: list[tuple[Request, Any]] = []
         for request, answer in group:
-            message = self.journaled.get(request.k) or (answer.message if isinstance(answer, Failure) else "")
-            if message and request.k not in self.journaled:
-                self.run.journal({"k": request.k, "message": message})
-            if message:
-                frames += [self.work.judge(bare)] if bare else []
-                bare = []
-                frames.append(failed(request, message, self.work))
-            elif self.work.bare:
+            failure = self.failures.get(request.k)
+            if self.work.bare and failure is None:
                 bare.append((request, answer))
-            else:
-                frames.append(answer)
+                continue
+            frames += [self.work.judge(bare)] if bare else []
+            bare = []
+            frames.append(answer if failure is None else failed(request, failure, self.work))
         frames += [self.work.judge(bare)] if bare else []
         return frames[0] if len(frames) == 1 else pl.concat(frames, rechunk=True)
 
-    def _admit(self, group: Sequence[tuple[Request, Any]]) -> None:
-        """Filters with a memory judge, cells are measured, quotas trim, and only what is accepted is remembered."""
-        frame = self._candidates(group)
-        first_late = len(self.job.early) + 1
-        for place, station in enumerate(self.job.late, first_late):
-            frame = apply(frame, station.plugin, place, self.columns)
+    def _admit(self, group: Sequence[tuple[Request, Any]], frame: pl.DataFrame) -> None:
+        """Cells are measured, quotas trim, and only what is accepted is remembered."""
         cell = self.assign(frame)
         frame = self._outside(frame, cell).with_columns(pl.Series("_cell", cell))
         frame, accepted = self._trim(frame)
         good = frame.filter(pl.Series(accepted))
-        for station in self.job.late:
-            station.plugin.remember(good.select(self.columns))
+        self._remember(good.select(self.columns))
         self.ledger.settle([r.k for r, _ in group])
         self._count(frame)
         self._store(group, frame, good)
+        self._weigh()
         self._watch(good)
+
+    def _remember(self, admitted: pl.DataFrame) -> None:
+        for station in self.job.late:
+            try:
+                station.plugin.remember(admitted)
+            except FAILURES as e:
+                raise Refusal(
+                    f"{self.run.root}: {station.use} could not remember what was admitted: {sentence(e)}", 1
+                ) from e
 
     def _outside(self, frame: pl.DataFrame, cell: Any) -> pl.DataFrame:
         """A good record that belongs to no cell is rejected by the cover itself."""
@@ -251,36 +298,45 @@ class Filling:
                 "private": bad.filter(hidden),
             }
         )
-        self.held += good.height
+        self.held += _rows_of(self.buffer[-1])
 
     def _save(self, last: bool = False, force: bool = False) -> None:
-        """Parts are cut by accepted rows alone, so the final bytes do not depend on when checkpoints happened."""
+        """Parts are cut by the rows held alone, so the final bytes do not depend on when checkpoints happened.
+
+        Rejected rows count too: where most candidates leave, they are what fills the memory.
+        """
         now = time.monotonic()
         new = self.buffer[self.kept :]
-        if self.held >= self.job.fill.part_rows or (last and (self.buffer or not self.run.manifest["parts"])):
-            self.run.manifest["times"] = {**self.run.manifest.get("times", {}), "fill": round(self.seconds(), 2)}
+        self.run.manifest["times"] = {**self.run.manifest.get("times", {}), "fill": round(self.seconds(), 2)}
+        full = self.held.max() >= self.job.fill.part_rows
+        if full or (last and (self.buffer or not self.run.manifest["parts"])):
             self.run.add_part(_pack(self.buffer or [self._nothing()]), self.state())
-            self.buffer, self.kept, self.held, self.saved = [], 0, 0, now
+            self.buffer, self.kept, self.saved = [], 0, now
+            self.held[:] = 0
         elif new and (force or now - self.saved > self.job.engine.checkpoint):
             segment = _pack(new)
-            self.run.manifest["times"] = {**self.run.manifest.get("times", {}), "fill": round(self.seconds(), 2)}
             self.run.checkpoint(segment, self.state())
             self.buffer[self.kept :] = [segment]
             self.kept += 1
             self.saved = now
 
     def _nothing(self) -> dict[str, pl.DataFrame]:
-        empty = failed(self.job.request(0, ANY, 0, 0), "", self.work).with_columns(pl.lit(0, pl.Int32).alias("_cell"))
+        empty = failed(self.job.request(0, ANY, 0, 0), Failure(""), self.work).with_columns(
+            pl.lit(0, pl.Int32).alias("_cell")
+        )
         self._store([], empty.clear(), empty.clear())
         return self.buffer.pop()
 
     def _watch(self, good: pl.DataFrame) -> None:
         for station in self.job.monitors:
-            alarm = station.plugin.observe(good.select(payload(good)))
+            try:
+                alarm = station.plugin.observe(good.select(payload(good)))
+            except FAILURES as e:
+                alarm = Alarm(f"could not observe: {sentence(e)}")
             if alarm is not None:
-                self.warnings.append(f"{station.use}: {alarm.message}")
-                if alarm.stop:
-                    self.stopped = f"{station.use}: {alarm.message}"
+                message = f"{station.use}: {alarm.message}"
+                self.warnings += [message] if message not in self.warnings else []
+                self.stopped = message if alarm.stop else self.stopped
         if self.watch is not None:
             self.watch(self.progress())
 
@@ -302,6 +358,10 @@ class Filling:
 SPAWN_WORTH = 15.0
 """Seconds of serial work left above which starting worker processes (0.6 s each) and moving rows to them pays."""
 HOPELESS = 20
+
+
+def _rows_of(frames: dict[str, pl.DataFrame]) -> Any:
+    return np.array([frames["data"].height, frames["rejected"].height + frames["private"].height])
 
 
 def _pack(buffer: Sequence[dict[str, pl.DataFrame]]) -> dict[str, pl.DataFrame]:

@@ -58,6 +58,6 @@ def parse_id(record: str) -> tuple[str, int, int]:
     """(run, k, i) of a synthetic record's id. Raises Refusal when it is not one."""
     run, _, rest = record.partition("-")
     k, _, i = rest.partition("-")
-    if len(run) != 12 or not k.isdigit() or not i.isdigit():
+    if len(run) != 12 or not all(n.isascii() and n.isdigit() for n in (k, i)):
         raise Refusal(f"'{record}' is not the id of a synthetic record; ids look like 0123456789ab-0-17")
     return run, int(k), int(i)

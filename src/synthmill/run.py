@@ -6,7 +6,7 @@ import errno
 import fcntl
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -59,6 +59,8 @@ class Run:
                     f"{root}: another process is working on this run; wait for it or choose another --out"
                 ) from None
             fresh = not (root / "manifest.json").exists()
+            if fresh and any((root / "data").glob("*.parquet")):
+                raise Refusal(f"{root}: holds data but no manifest.json; put it back, or delete the folder")
             manifest = (
                 {"version": VERSION, "parts": 0, "wip": [], "state": None, **identity} if fresh else _manifest(root)
             )
@@ -68,8 +70,6 @@ class Run:
                     f"{identity['digest'][:12]}); choose another --out, or delete the folder"
                 )
             run = cls(root, manifest, lock)
-            for folder in FOLDERS:
-                (root / folder).mkdir(exist_ok=True)
             run._sweep()
             if fresh:
                 run.commit()
@@ -90,20 +90,27 @@ class Run:
         return self.root / KINDS[kind] / f"{prefix}{part:05d}.parquet"
 
     def _sweep(self) -> None:
-        """Deletes what a kill left behind: files that the manifest does not name."""
+        """Deletes what a kill left behind: files that the manifest does not name, and half a line of the journal.
+
+        Raises Refusal when a file is missing that it names.
+        """
         named = {self.path(kind, p) for kind in KINDS for p in range(self.manifest["parts"])}
-        for folder in set(KINDS.values()):
+        named |= {self.root / "wip" / f"{name}.{kind}" for kind in KINDS for name in self.manifest["wip"]}
+        for folder in (*FOLDERS, *KINDS.values()):
             (self.root / folder).mkdir(parents=True, exist_ok=True)
+        for missing in sorted(f for f in named if not f.is_file()):
+            raise Refusal(f"{missing}: missing, although manifest.json names it; delete the folder to start anew")
+        for folder in (".", "wip", *KINDS.values()):
             for file in (self.root / folder).iterdir():
-                if file not in named:
+                ours = file.is_file() and (folder != "." or file.suffix == ".tmp")
+                if ours and file not in named:
                     file.unlink()
-        for file in (self.root / "wip").iterdir():
-            if file.name.split(".")[0] not in self.manifest["wip"]:
-                file.unlink()
+        journal = self.root / "journal.jsonl"
+        if journal.exists():
+            os.truncate(journal, journal.read_bytes().rfind(b"\n") + 1)
 
     def commit(self) -> None:
-        text = json.dumps(self.manifest, sort_keys=True, indent=1, default=str)
-        atomic(self.root / "manifest.json", lambda f: f.write(text.encode()))
+        self.write("manifest.json", json.dumps(self.manifest, sort_keys=True, indent=1, default=str))
 
     def checkpoint(self, frames: Mapping[str, pl.DataFrame], state: Mapping[str, Any]) -> None:
         """Keeps admitted rows that do not fill a part yet."""
@@ -117,8 +124,7 @@ class Run:
 
     def recover(self) -> list[dict[str, pl.DataFrame]]:
         """Checkpointed rows that are in no part yet, in order."""
-        wip = self.root / "wip"
-        return [{k: pl.read_ipc((wip / f"{n}.{k}").read_bytes()) for k in KINDS} for n in self.manifest["wip"]]
+        return [{kind: self._segment(name, kind) for kind in KINDS} for name in self.manifest["wip"]]
 
     def add_part(self, frames: Mapping[str, pl.DataFrame], state: Mapping[str, Any]) -> None:
         """Files first, then the manifest, then the checkpoints they replace are deleted."""
@@ -142,19 +148,32 @@ class Run:
     def journaled(self) -> list[dict[str, Any]]:
         """Whole lines only: a kill may have cut the last one, and then its request was not admitted."""
         path = self.root / "journal.jsonl"
-        lines = path.read_text().split("\n")[:-1] if path.exists() else []
-        return [json.loads(line) for line in lines]
+        lines = path.read_text("utf-8").split("\n")[:-1] if path.exists() else []
+        try:
+            return [json.loads(line) for line in lines]
+        except ValueError:
+            raise Refusal(f"{path}: damaged; a line is not valid JSON") from None
 
-    def _read(self, kind: str) -> pl.DataFrame:
-        parts = [pl.read_parquet(self.path(kind, p)) for p in range(self.manifest["parts"])]
-        parts += [pl.read_ipc((self.root / "wip" / f"{n}.{kind}").read_bytes()) for n in self.manifest["wip"]]
+    def _read(self, kind: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
+        parts = [self._part(p, kind, columns) for p in range(self.manifest["parts"])]
+        parts += [self._segment(name, kind, columns) for name in self.manifest["wip"]]
         if not parts:
             raise Refusal(f"{self.root}: nothing was made yet")
         return pl.concat(parts, rechunk=True)
 
-    def data(self) -> pl.DataFrame:
+    def _part(self, part: int, kind: str, columns: Sequence[str] | None) -> pl.DataFrame:
+        path = self.path(kind, part)
+        with _readable(path):
+            return pl.read_parquet(path, columns=list(columns) if columns else None)
+
+    def _segment(self, name: str, kind: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
+        path = self.root / "wip" / f"{name}.{kind}"
+        with _readable(path):
+            return pl.read_ipc(path.read_bytes(), columns=list(columns) if columns else None)
+
+    def data(self, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """Accepted records: payload, `_id`, `_origin`, `_run`, `_depth`."""
-        return self._read("data")
+        return self._read("data", columns)
 
     def rows(self) -> pl.DataFrame:
         """Lineage of the accepted records, in the order of `data`."""
@@ -202,12 +221,14 @@ def atomic(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
 
 
 def write_parquet(frame: pl.DataFrame, path: Path) -> None:
-    whole = frame.rechunk()
-    atomic(
-        path,
-        lambda f: whole.write_parquet(
-            f, compression="zstd", compression_level=3, row_group_size=131_072, statistics=False
-        ),
+    with sentences(path):
+        atomic(path, lambda f: encode(frame, f))
+
+
+def encode(frame: pl.DataFrame, file: IO[bytes]) -> None:
+    """Parquet whose bytes depend on the rows alone."""
+    frame.rechunk().write_parquet(
+        file, compression="zstd", compression_level=3, row_group_size=131_072, statistics=False
     )
 
 
@@ -216,24 +237,45 @@ def sentences(root: Path) -> Iterator[None]:
     """Turns what the disk refuses into one sentence; what was committed before stays."""
     try:
         yield
-    except OSError as e:
-        full = e.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        what = "no space left" if full else (e.strerror or str(e)).lower()
-        raise Refusal(
-            f"{e.filename or root}: {what}; what was committed is safe, the same command continues", 1 if full else 2
-        ) from e
-    except pl.exceptions.ComputeError as e:
-        raise Refusal(f"{root}: writing failed: {str(e).splitlines()[0]}", 1) from e
+    except (OSError, pl.exceptions.ComputeError) as e:
+        said = (e.strerror or str(e)) if isinstance(e, OSError) else str(e).splitlines()[0]
+        where = getattr(e, "filename", None) or root
+        if getattr(e, "errno", None) in _FULL or any(os.strerror(code) in said for code in _FULL):
+            raise Refusal(
+                f"{where}: no space left; what was committed is safe, the same command continues once there is", 1
+            ) from None
+        raise Refusal(f"{where}: cannot be written: {said[:1].lower()}{said[1:]}") from None
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise Refusal(f"{path}: missing, although manifest.json names it") from None
+    except (OSError, pl.exceptions.PolarsError) as e:
+        raise Refusal(f"{path}: damaged: {str(e).splitlines()[0]}") from None
 
 
 def _manifest(root: Path) -> dict[str, Any]:
+    path = root / "manifest.json"
     try:
-        manifest: dict[str, Any] = json.loads((root / "manifest.json").read_text())
-    except (ValueError, UnicodeDecodeError):
-        raise Refusal(f"{root}/manifest.json: damaged; it is not valid JSON") from None
+        manifest = json.loads(path.read_text("utf-8"))
+    except OSError as e:
+        raise Refusal(f"{path}: {(e.strerror or str(e)).lower()}") from None
+    except ValueError:
+        raise Refusal(f"{path}: damaged; it is not valid JSON") from None
+    if not isinstance(manifest, dict):
+        raise Refusal(f"{path}: damaged; it is not the manifest of a run")
     if manifest.get("version") != VERSION:
         raise Refusal(
-            f"{root}/manifest.json: version: {manifest.get('version')!r} is not readable here; {choices('', [VERSION])}"
+            f"{path}: version: {manifest.get('version')!r} is not readable here; {choices('', [VERSION])}"
             " (make the run again, or use the synthmill that made it)"
         )
+    for key in ("digest", "parts", "wip", "state"):
+        if key not in manifest:
+            raise Refusal(f"{path}: damaged; it has no '{key}'")
     return manifest

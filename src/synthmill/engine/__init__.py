@@ -3,33 +3,36 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+import polars as pl
+
+from synthmill.refusal import Refusal
+
+from .signals import Overdue, deadline
+
 Item = TypeVar("Item")
+
+FAILURES = (Exception, SystemExit, pl.exceptions.PanicException)
+"""What a plugin may end with. A panic inside polars is no Exception, and a script's `sys.exit` must not end the run."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A piece of work that gave no answer: it outlasted the deadline, or took its worker down."""
+    """A piece of work that gave no answer. at: the step of the work it was in, as far as that is known."""
 
     message: str
-
-
-class Overdue(BaseException):
-    """Raised inside serial work at its deadline; not an Exception, so that a plugin's own `except` lets it pass."""
+    at: int = 0
 
 
 class Engine(Generic[Item]):
     """kind: serial (this thread), thread (for work that waits), process (fresh interpreters).
 
     The kind and the number of workers never change what is computed, so `speed_up` may change them while running.
+    Whatever the work raises is a Failure, and so is what takes longer than `timeout` seconds.
     """
 
     def __init__(
@@ -39,78 +42,79 @@ class Engine(Generic[Item]):
         self.workers = workers or max(
             1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         )
-        self._threads: ThreadPoolExecutor | None = None
-        self._processes: Any = None
+        self._pool: Any = None
 
-    def map(self, items: Iterator[Item | None], window: int) -> Iterator[tuple[Item, Any]]:
+    def map(
+        self, items: Iterator[Item | None], window: int, known: Callable[[Item], Any] = lambda _: None
+    ) -> Iterator[tuple[Item, Any]]:
         """Yields (item, answer or Failure) in item order. `items` is pulled only when there is room in the window;
-        None means that there is nothing to ask before the next answer was dealt with."""
+        None means that there is nothing to ask before the next answer was dealt with.
+        known: the answer to an item that needs no work, else None."""
         waiting: deque[tuple[Item, Callable[[], Any]]] = deque()
         while True:
             while len(waiting) < window:
                 item = next(items, None)
                 if item is None:
                     break
-                waiting.append((item, self._submit(item)))
+                waiting.append((item, self._submit(item, known(item))))
             if not waiting:
                 return
             item, answer = waiting.popleft()
             yield item, answer()
 
     def speed_up(self) -> bool:
-        """From now on in worker processes, where that can help."""
+        """From now on in worker processes, where that can help and the work can be sent to them."""
         if self.kind != "serial" or self.workers < 2:
+            return False
+        try:
+            self._pool = self._processes()
+        except Refusal:
+            self.workers = 1
             return False
         self.kind = "process"
         return True
 
     def close(self) -> None:
-        if self._processes is not None:
-            self._processes.close()
-        if self._threads is not None:
-            self._threads.shutdown(wait=False, cancel_futures=True)
+        if self._pool is not None:
+            self._pool.close()
 
-    def _submit(self, item: Item) -> Callable[[], Any]:
+    def _submit(self, item: Item, known: Any) -> Callable[[], Any]:
+        if known is not None:
+            return lambda: known
         if self.kind == "serial":
-            return lambda: self._here(item)
-        if self.kind == "thread":
-            if self._threads is None:
-                self._threads = ThreadPoolExecutor(self.workers, thread_name_prefix="synthmill")
-            return self._patient(self._threads.submit(self.work, item))
-        if self._processes is None:
-            from .processes import Processes
+            return lambda: attempt(self.work, item, self.timeout)
+        if self._pool is None:
+            self._pool = self._threads() if self.kind == "thread" else self._processes()
+        answer: Callable[[], Any] = self._pool.submit(item)
+        return answer
 
-            self._processes = Processes(self.work, self.workers, self.timeout)
-        future: Future[Any] = self._processes.submit(item)
-        return future.result
+    def _threads(self) -> Any:
+        from .threads import Threads
 
-    def _patient(self, future: Future[Any]) -> Callable[[], Any]:
-        def wait() -> Any:
-            try:
-                return future.result(self.timeout)
-            except FutureTimeout:
-                return Failure(overdue(self.timeout))
+        return Threads(self.work, self.workers, self.timeout)
 
-        return wait
+    def _processes(self) -> Any:
+        from .processes import Processes
 
-    def _here(self, item: Item) -> Any:
-        """An alarm interrupts Python code that hangs; what hangs inside a C library needs `engine: {kind: process}`."""
-        if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
-            return self.work(item)
+        return Processes(self.work, self.workers, self.timeout)
 
-        def ring(*_: object) -> None:
-            raise Overdue
 
-        before = signal.signal(signal.SIGALRM, ring)
-        signal.setitimer(signal.ITIMER_REAL, self.timeout)
-        try:
-            return self.work(item)
-        except Overdue:
-            return Failure(overdue(self.timeout))
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, before)
+def attempt(work: Callable[[Item], Any], item: Item, seconds: float) -> Any:
+    """The work's answer, or the Failure it came to. What hangs inside a C library needs `engine: {kind: process}`."""
+    try:
+        with deadline(seconds):
+            return work(item)
+    except Overdue as e:
+        return Failure(overdue(seconds), e.at)
+    except FAILURES as e:
+        return Failure(sentence(e))
 
 
 def overdue(seconds: float) -> str:
     return f"no answer within {seconds:g} s"
+
+
+def sentence(e: BaseException) -> str:
+    """An exception as one line."""
+    text = str(e).strip().split("\n")[0]
+    return f"{type(e).__name__}: {text}" if text else type(e).__name__

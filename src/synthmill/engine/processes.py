@@ -15,17 +15,34 @@ from typing import Any
 
 import cloudpickle  # type: ignore[import-untyped]
 
-from . import Failure, overdue
+from synthmill.refusal import Refusal
+
+from . import Failure, overdue, sentence
 
 _ONE_THREAD = ("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_TRIES = 2
+_START = 120.0
+"""Seconds a fresh interpreter may take to import the work; they do not count towards the deadline of an item."""
+_GRACE = 1.0
+"""Seconds beyond the deadline before the worker, which watches it too and can say where it was, is killed."""
+
+_Worker = tuple[subprocess.Popen[bytes], Connection]
 
 
 class Processes:
-    """One feeding thread per worker. A dead or overdue worker is replaced; a request that killed two is a Failure."""
+    """One feeding thread per worker. A dead or hanging worker is replaced; an item that killed two is a Failure.
 
-    def __init__(self, work: Callable[[Any], Any], workers: int, timeout: float, tries: int = 2) -> None:
-        self._blob: bytes = cloudpickle.dumps(work)
-        self._timeout, self._tries = timeout, tries
+    Raises Refusal when the work cannot be sent to another process.
+    """
+
+    def __init__(self, work: Callable[[Any], Any], workers: int, timeout: float) -> None:
+        try:
+            self._blob: bytes = cloudpickle.dumps((work, timeout))
+        except Exception as e:
+            raise Refusal(
+                f"engine: kind: process: a plugin cannot be sent to a worker ({sentence(e)}); use serial or thread"
+            ) from None
+        self._timeout = timeout
         self._jobs: queue.SimpleQueue[tuple[Any, Future[Any]] | None] = queue.SimpleQueue()
         self._closing = False
         self._alive: set[subprocess.Popen[bytes]] = set()
@@ -33,10 +50,10 @@ class Processes:
         for t in self._threads:
             t.start()
 
-    def submit(self, item: Any) -> Future[Any]:
+    def submit(self, item: Any) -> Callable[[], Any]:
         future: Future[Any] = Future()
         self._jobs.put((item, future))
-        return future
+        return future.result
 
     def close(self) -> None:
         """Ends the workers at once: what they are still doing is not wanted any more."""
@@ -49,47 +66,63 @@ class Processes:
             t.join(timeout=10)
 
     def _feed(self) -> None:
-        worker: tuple[subprocess.Popen[bytes], Connection] | None = None
+        worker: _Worker | None = None
         while (job := self._jobs.get()) is not None and not self._closing:
             item, future = job
-            for attempt in range(self._tries):
+            answer: Any = None
+            for tried in range(1, _TRIES + 1):
+                again = False
                 try:
                     worker = worker or self._spawn()
-                    worker[1].send_bytes(cloudpickle.dumps(item))
-                    if not worker[1].poll(self._timeout):
-                        raise TimeoutError
-                    ok, answer = worker[1].recv()
-                    future.set_result(answer if ok else Failure(answer))
+                    answer = self._ask(worker[1], item)
                     break
                 except TimeoutError:
-                    self._end(worker)
-                    worker = None
-                    future.set_result(Failure(overdue(self._timeout)))
-                    break
+                    answer = Failure(overdue(self._timeout))
                 except (EOFError, OSError):
-                    self._end(worker)
-                    worker = None
-                    if self._closing or attempt + 1 == self._tries:
-                        future.set_result(Failure(f"its worker died {attempt + 1} times"))
-                        break
+                    answer = Failure(f"its worker died {tried} times")
+                    again = not self._closing
+                except Exception as e:  # whatever it is, nobody must wait for this answer for ever
+                    answer = Failure(sentence(e))
+                self._end(worker)
+                worker = None
+                if not again:
+                    break
+            future.set_result(answer)
         self._end(worker)
 
-    def _spawn(self) -> tuple[subprocess.Popen[bytes], Connection]:
+    def _ask(self, connection: Connection, item: Any) -> Any:
+        connection.send_bytes(cloudpickle.dumps(item))
+        if not connection.poll(self._timeout + _GRACE):
+            raise TimeoutError
+        return connection.recv()
+
+    def _spawn(self) -> _Worker:
         ours, theirs = socket.socketpair()
         env = os.environ | dict.fromkeys(_ONE_THREAD, "1") | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
         command = [sys.executable, "-m", "synthmill.engine.worker", str(theirs.fileno())]
-        process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=env, stdin=subprocess.DEVNULL)
-        theirs.close()
+        with theirs:  # its own process group: Ctrl-C at the terminal is the parent's to handle
+            process = subprocess.Popen(
+                command, pass_fds=[theirs.fileno()], env=env, stdin=subprocess.DEVNULL, process_group=0
+            )
         self._alive.add(process)
-        connection = Connection(ours.detach())
-        connection.send_bytes(self._blob)
-        return process, connection
+        worker = process, Connection(ours.detach())
+        try:
+            if self._closing:
+                raise EOFError
+            worker[1].send_bytes(self._blob)
+            if not worker[1].poll(_START):
+                raise EOFError
+            if problem := worker[1].recv():
+                raise ImportError(problem)
+        except BaseException:
+            self._end(worker)
+            raise
+        return worker
 
-    def _end(self, worker: tuple[subprocess.Popen[bytes], Connection] | None) -> None:
-        if worker is None:
-            return
-        process, connection = worker
-        process.kill()
-        process.wait()
-        connection.close()
-        self._alive.discard(process)
+    def _end(self, worker: _Worker | None) -> None:
+        if worker is not None:
+            process, connection = worker
+            process.kill()
+            process.wait()
+            connection.close()
+            self._alive.discard(process)

@@ -3,25 +3,41 @@
 from __future__ import annotations
 
 import pickle
-import signal
 import sys
 from multiprocessing.connection import Connection
+from typing import Any
+
+from . import FAILURES, Failure, attempt, sentence
 
 
 def serve(descriptor: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
     connection = Connection(descriptor)
-    work = pickle.loads(connection.recv_bytes())
-    while True:
-        try:
+    try:
+        work, timeout = _load(connection)
+        while True:
             item = pickle.loads(connection.recv_bytes())
-        except EOFError:
-            return
-        try:
-            answer = (True, work(item))
-        except Exception as e:
-            answer = (False, f"{type(e).__name__}: {e}")
-        connection.send(answer)
+            connection.send_bytes(_packed(attempt(work, item, timeout)))
+    except (EOFError, OSError):
+        return
+
+
+def _load(connection: Connection) -> Any:
+    """The work and its deadline. Answers "" when it is ready, else why it cannot be."""
+    blob = connection.recv_bytes()
+    try:
+        loaded = pickle.loads(blob)
+    except FAILURES as e:
+        connection.send(f"a plugin cannot be loaded in a worker: {sentence(e)}")
+        raise EOFError from e
+    connection.send("")
+    return loaded
+
+
+def _packed(answer: Any) -> bytes:
+    try:
+        return pickle.dumps(answer)
+    except FAILURES as e:
+        return pickle.dumps(Failure(f"its answer cannot be sent from a worker: {sentence(e)}"))
 
 
 if __name__ == "__main__":
