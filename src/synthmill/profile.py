@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from .cells import Assign, Cell
 from .frame import payload, rng_of
 from .schema import MODELLED, Column, Schema
 from .tables.encode import NUMERIC, Floats, Ints, numbers
@@ -34,13 +36,20 @@ _TIMES = [
 Shares = list[float]
 
 
-def profile(real: pl.DataFrame | None, synthetic: pl.DataFrame, schema: Schema | None = None) -> dict[str, Any]:
+def profile(
+    real: pl.DataFrame | None, synthetic: pl.DataFrame, schema: Schema | None = None, cells: Sequence[Cell] = ()
+) -> dict[str, Any]:
     """JSON data. columns: histograms (`edges`) or `levels` with shares of real and synthetic; pairs: dependence matrices.
 
     real: training rows, or None when there are none. Columns that `schema` does not know are judged from the synthetic
-    table itself. Beyond 60 columns the 60 whose distributions differ most are kept, and `of` says how many there were.
+    table itself. cells: how it was rebalanced; each cell then counts at its share of real, `weighted` says so. Beyond 60
+    columns the 60 whose distributions differ most are kept, and `of` says how many there were.
     """
     schema = schema or Schema(())
+    rows = {"real": real.height if real is not None else None, "synthetic": synthetic.height}
+    weighted = real is not None and len(cells) > 1 and all(a in real.columns for c in cells for a in c.where)
+    if real is not None and weighted:
+        real, synthetic = _at_real_shares(real, synthetic, cells)
     known = {n: schema[n] if n in schema else infer(synthetic.select(n))[n] for n in payload(synthetic)}
     charted: list[dict[str, Any]] = []
     left_out: list[dict[str, Any]] = []
@@ -51,13 +60,29 @@ def profile(real: pl.DataFrame | None, synthetic: pl.DataFrame, schema: Schema |
     worst = sorted(range(len(charted)), key=lambda i: (-(charted[i]["distance"] or 0.0), i))
     shown = [charted[i] for i in sorted(worst[:COLUMNS])]
     return {
-        "rows": {"real": real.height if real is not None else None, "synthetic": synthetic.height},
+        "rows": rows,
+        "weighted": weighted,
         "fewest": FEWEST,
         "columns": shown,
         "of": len(charted),
         "left_out": left_out,
         "pairs": _pairs([known[c["name"]] for c in shown if c["kind"] in MODELLED], real, synthetic),
     }
+
+
+def _at_real_shares(
+    real: pl.DataFrame, synthetic: pl.DataFrame, cells: Sequence[Cell]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Real rows within the cells, and synthetic ones repeated or skipped evenly until each cell has real's share."""
+    assign = Assign(cells)
+    at, anchor = assign(synthetic), assign(real)
+    have, wanted = (np.bincount(x[x >= 0], minlength=len(cells)) for x in (at, anchor))
+    weight = np.append(wanted / np.maximum(have, 1), 0.0)[at]
+    n, sums = synthetic.height, np.cumsum(weight)
+    if not n or not sums[-1]:
+        return real, synthetic
+    rows = np.searchsorted(sums, (np.arange(n) + 0.5) / n * sums[-1])
+    return real.filter(pl.Series(anchor >= 0)), synthetic[rows]
 
 
 def _column(column: Column, real: pl.Series | None, synthetic: pl.Series) -> dict[str, Any] | None:
@@ -156,7 +181,7 @@ def _step(width: float, column: Column) -> float:
     if width <= 0:
         return 10.0**-column.digits
     power = 10.0 ** math.floor(math.log10(width))
-    return next(m * power for m in (1, 2, 5, 10) if m * power >= width * (1 - 1e-9))
+    return power * next(m for m, most in ((1, 1.4), (2, 3.2), (5, 7.1), (10, 10.1)) if width / power <= most)
 
 
 def _binned(x: Floats, edges: Floats) -> Ints:

@@ -70,8 +70,9 @@ def _histogram(column: dict[str, Any]) -> str:
         for x, w, t in _hovers(edges, kind, real, made)
     )
     svg = f'<svg class="hist" viewBox="0 0 100 100" preserveAspectRatio="none">{"".join(paths)}{hover}</svg>'
-    middle = edges[0] + (edges[-1] - edges[0]) / 2
-    ends = "".join(f"<span>{tick(x, kind)}</span>" for x in (edges[0], *([middle] if bins > 3 and kind != "datetime" else []), edges[-1]))  # fmt: skip
+    middle = (edges[0] + edges[-1]) / 2
+    labelled = kind == "decimal" or (kind != "datetime" and middle == int(middle))
+    ends = "".join(f"<span>{tick(x, kind)}</span>" for x in (edges[0], *([middle] if labelled else []), edges[-1]))
     return f'{svg}<div class="scale">{ends}</div>{apart}'
 
 

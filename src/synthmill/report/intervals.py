@@ -17,7 +17,8 @@ def axis(measures: Sequence[dict[str, Any]], marks: Sequence[float] = ()) -> tup
     seen = [float(m[k]) for m in measures for k in keys if m.get(k) is not None] + list(marks)
     low, high = min(seen, default=0.0), max(seen, default=1.0)
     pad = 0.08 * (high - low) or 0.05
-    return low - pad, high + pad
+    span = low - pad, high + pad
+    return (max(0.0, span[0]), min(1.0, span[1])) if low >= 0 and high <= 1 else span
 
 
 def plot(rows: Sequence[Row], span: tuple[float, float], ideal: float | None = None, better: str = "none") -> str:
@@ -59,20 +60,16 @@ def _scale(span: tuple[float, float], better: str) -> str:
 
 
 def ideal_of(m: dict[str, Any]) -> float | None:
-    """Where a line helps the eye: a guess for an AUC, nothing for a difference."""
-    if m["better"] == "half":
-        return 0.5
-    low, high = m.get("low"), m.get("high")
-    return 0.0 if low is not None and high is not None and low < 0 <= high else None
+    """Where a dashed line helps the eye; where more is better, the ceiling is what can be had."""
+    return 0.0 if m["name"].endswith("_gain") else {"half": 0.5, "lower": 0.0}.get(m["better"])
 
 
 def figures(m: dict[str, Any]) -> str:
     """The number, its interval, and what it is between."""
     if m.get("value") is None:
         return f"<b>not known</b><small>{esc(m.get('note') or 'could not be measured')}</small>"
-    marks = " · ".join(f"{k} {number(m[k])}" for k in ("floor", "ceiling") if m.get(k) is not None)
-    shown = interval(m) or "interval unbounded"
-    return f"<b>{number(m['value'])}</b><small>{shown}</small>" + (f"<small>{marks}</small>" if marks else "")
+    marks = "".join(f"<small>{k} {number(m[k])}</small>" for k in ("floor", "ceiling") if m.get(k) is not None)
+    return f"<b>{number(m['value'])}</b><small>{interval(m) or 'interval unbounded'}</small>{marks}"
 
 
 def row(title: str, what: str, chart: str, shown: str, note: str = "") -> str:

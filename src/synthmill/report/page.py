@@ -97,6 +97,8 @@ def _likeness(facts: Facts) -> list[Section]:
     told = "Every column, real against synthetic. “Apart” is the share of records that would have to change to make the two equal."  # fmt: skip
     if p["rows"]["real"] is None:
         told = "Every column as it was made; there is no real data to compare with."
+    if p["weighted"]:
+        told += " Cells had quotas of their own; here each counts at its share of the real data."
     if p["of"] > len(p["columns"]):
         told = f"The {len(p['columns'])} of {count(p['of'])} columns that differ most. " + told.removeprefix("Every column, ").capitalize()  # fmt: skip
     apart = ", ".join(f"{esc(n, 40)} ({share(d)})" for n, d in most_apart(p["columns"]))
@@ -150,7 +152,14 @@ def _proof(facts: Facts) -> list[Section]:
         content = family(name, measures)
         if any(m.get("floor") is not None or m.get("ceiling") is not None for m in measures):
             content = _MARKS.format(floor=_FLOORS.get(name, "columns shuffled")) + content
-        out.append((f"m-{esc(name)}", title, f"{what} Bars are 95% intervals.", content))
+        out.append(
+            (
+                f"m-{esc(name)}",
+                title,
+                f"{what} Thick lines are 95% intervals, dashed lines mark 0 or pure chance.",
+                content,
+            )
+        )
     first = [s for s in out if s[0] == "m-utility"]
     return first + [s for s in out if s[0] != "m-utility"]
 

@@ -22,7 +22,7 @@ def status(facts: Facts) -> tuple[str, str]:
 def bar_line(facts: Facts, bar: dict[str, Any]) -> str:
     """One bar in words, with the distance to it."""
     m, op, limit = facts.measures.get(bar["name"], {}), *str(bar["bar"]).split()
-    text = f"{words_of(bar['name']).title}: must be {bar['bar']}; "
+    text = f"{words_of(bar['name']).title}: must be {_sign(op)} {limit}; "
     if m.get("value") is None:
         return text + f"not known, which counts as missed ({m.get('note') or 'it was not measured'})."
     text += f"measured {number(m['value'])} ({interval(m) or 'interval unbounded'})"
@@ -34,6 +34,10 @@ def bar_line(facts: Facts, bar: dict[str, Any]) -> str:
         return text + "; too few held-out records to bound it."
     decides = "" if end == m["value"] else f"; the unfavourable end, {number(end)}, decides"
     return f"{text}{decides}; missed by {number(abs(end - float(limit)))}."
+
+
+def _sign(op: str) -> str:
+    return {"<=": "≤", ">=": "≥"}.get(op, op)
 
 
 def outcome(facts: Facts) -> str:

@@ -37,13 +37,14 @@ def share(x: float | None) -> str:
 
 
 def number(x: float | None, digits: int = 3) -> str:
-    """Three decimals for measures; counts and money keep their thousands."""
+    """Three decimals, one more below 0.01, thousands grouped; a missing number is a dash."""
     if x is None or not math.isfinite(x):
         return "–"
     if abs(x) >= 1000:
-        return f"{x:,.0f}"
-    text = f"{x:.{digits}f}" if abs(x) < 10 else f"{x:.{max(0, digits - 2)}f}"
-    return "0" if float(text) == 0 and x == 0 else text.replace("-", "−")
+        return f"{x:,.0f}".replace("-", "−")
+    places = max(0, digits - 2) if abs(x) >= 10 else digits + (digits > 2 and abs(x) < 0.01)
+    text = f"{x:.{places}f}"
+    return "0" if float(text) == 0 else text.replace("-", "−")
 
 
 def tick(x: float, kind: str) -> str:
@@ -82,7 +83,7 @@ FAMILIES: dict[str, tuple[str, str]] = {
 }
 
 MEASURES: dict[str, Words] = {
-    "fidelity.shapes": Words("Column shapes", "How alike each column’s distribution is, averaged; 1 is identical."),
+    "fidelity.shapes": Words("Column shapes", "How alike each column’s distribution is, averaged; 1 is identical. Shuffled columns keep theirs."),
     "fidelity.trends": Words(
         "Pair trends", "How alike the relation of each pair of columns is, averaged; 1 is identical."
     ),
