@@ -16,6 +16,10 @@ from synthmill.tables.interval import UNKNOWN, Estimate, entities, measured, res
 from synthmill.tables.space import Space
 
 _FOLDS = 5
+_UNFITTED = 1.5
+"""Replicates do not refit the trees, so they spread too little: the corrected variance for k folds is that of the
+scores times 1 + k / (k - 1) (Nadeau & Bengio, 2003). Without it, intervals of indistinguishable tables held 0.5
+in 85 of 100 trials."""
 
 
 @dataclass
@@ -70,7 +74,8 @@ def _c2st(evidence: Evidence, table: pl.DataFrame, n: int, seed: int) -> Estimat
         if held.any():
             score[held] = boost.classify(x[rest], y[rest], categories, x[held], [0, 1])[:, 1]
     w1, w0 = resamples(np.arange(n), rng), resamples(groups, rng)
-    return Estimate(scores.auc(score[:n], score[n:], w1, w0), count)
+    auc = scores.auc(score[:n], score[n:], w1, w0)
+    return Estimate(auc[0] + (auc - auc[0]) * _UNFITTED, count)
 
 
 def _folds(n: int, rng: np.random.Generator) -> Ints:

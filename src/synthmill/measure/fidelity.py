@@ -72,6 +72,8 @@ class _Comparison:
         if len(pairs) > _PAIRS:
             resampled = set(self.rng.permutation(len(pairs))[:_PAIRS].tolist())
         self.binned = [self._discrete(t) for t in [self.real, *self.made]]
+        numeric = self.schema.of("integer", "decimal", "datetime")
+        self.rebinned = {n: similarity.rebinned(self.real[n].astype(np.float64), self.w) for n in numeric}
         scores, detail = [], []
         for i, (a, b) in enumerate(pairs):
             score, row = self._pair(a, b, self.w if i in resampled else self.w[:1])
@@ -102,8 +104,15 @@ class _Comparison:
             score = np.stack([1 - np.abs(real - m) / 2 for m in made])
             shown = {"kind": "correlation", "real": _known(real[0]), "synthetic": _known(made[0])}
             return score, {"score": _known(score[0, 0]), **shown}
-        first, *rest = similarity.joint([t[a] for t in self.binned], [t[b] for t in self.binned])
-        score = np.stack(similarity.tv_complement(first, w, rest))
+        if is_numeric(self.schema, a) or is_numeric(self.schema, b):
+            number, level = (a, b) if is_numeric(self.schema, a) else (b, a)
+            made = [(t[number], t[level]) for t in self.binned[1:]]
+            score = np.stack(
+                similarity.mixed_complement(self.rebinned[number][: len(w)], self.binned[0][level], w, made)
+            )
+        else:
+            first, *rest = similarity.joint([t[a] for t in self.binned], [t[b] for t in self.binned])
+            score = np.stack(similarity.tv_complement(first, w, rest))
         v = similarity.cramers_v(self.binned[0][a], self.binned[0][b])
         return score, {"score": _known(score[0, 0]), "kind": "contingency", "real": _known(v)}
 

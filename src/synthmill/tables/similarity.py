@@ -61,10 +61,28 @@ def binned(x: Floats) -> Ints:
 
     The edges are each table's own, as in sdmetrics' quality report: one far outlier coarsens a column's bins.
     """
-    known = x[~np.isnan(x)]
+    return _between(x, x[~np.isnan(x)])
+
+
+def _between(x: Floats, known: Floats) -> Ints:
     if not len(known):
         return np.full(len(x), _BINS + 1, np.int64)
     return np.digitize(x, np.histogram_bin_edges(known, _BINS)).astype(np.int64)
+
+
+def rebinned(x: Floats, w: Floats) -> Ints:
+    """(b, n): `binned` anew on each weighting, between the extremes of the rows it holds: they are luck as well."""
+    return np.stack([_between(x, x[(held > 0) & ~np.isnan(x)]) for held in w])
+
+
+def mixed_complement(real: Ints, levels: Ints, w: Floats, synthetic: Sequence[tuple[Ints, Ints]]) -> list[Floats]:
+    """1 - the total variation distance of joint tables; real: (b, n) bins, levels: (n,) codes, synthetic: pairs."""
+    width = max(int(part.max(initial=0)) for part in (levels, *(s[1] for s in synthetic))) + 1
+    size = (_BINS + 2) * width
+    at = real * width + levels + (np.arange(len(w)) * size)[:, None]
+    p = np.bincount(at.ravel(), w.ravel(), len(w) * size).reshape(len(w), size) / w.sum(axis=1, keepdims=True)
+    tables = [np.bincount(b * width + c, minlength=size) / len(b) for b, c in synthetic]
+    return [1 - np.abs(p - q).sum(axis=1) / 2 for q in tables]
 
 
 def joint(a: Sequence[Ints], b: Sequence[Ints]) -> list[Ints]:
