@@ -1,3 +1,4 @@
+import json
 import re
 import shutil
 from html.parser import HTMLParser
@@ -6,8 +7,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from fake_run import BARS, NASTY, SENTINEL_LEVEL, SENTINEL_NUMBER, fake_run, people, with_sentinel
+from fake_run import BARS, MEASURES, NASTY, SENTINEL_LEVEL, SENTINEL_NUMBER, fake_run, measure, people, with_sentinel
 from synthmill.report import write_documents
+from synthmill.run import Run
 
 VOID = {"meta", "br", "img", "path", "rect", "line", "circle", "image"}
 
@@ -46,7 +48,7 @@ def page(tmp_path_factory):
 
 
 def text_of(page):
-    return re.sub(r"\s+", " ", re.sub(r"<style>.*?</style>|<[^>]+>", " ", page))
+    return re.sub(r"\s+", " ", re.sub(r"(?s)<style>.*?</style>|<[^>]+>", " ", page))
 
 
 def test_it_is_whole_and_opens_offline(page):
@@ -134,3 +136,53 @@ def test_wide_tables_show_the_worst_sixty_and_say_so(tmp_path):
 def test_a_run_without_accepted_records(tmp_path):
     made = write_documents(fake_run(tmp_path / "run", people(0), None, parts=1))[0].read_text()
     assert "0 of 50 records asked were accepted" in made
+
+
+def test_rare_values_are_named_only_when_many_share_them(tmp_path):
+    run = fake_run(tmp_path / "run", people(100, 1), people(400))
+    tails = [
+        {"column": "job", "tail": "nurse", "real": 0.02, "synthetic": 0.001},
+        {"column": "job", "tail": "sole astronaut", "real": 0.005, "synthetic": 0.0},
+        {"column": "age", "tail": "above 91.5", "real": 0.02, "synthetic": 0.0},
+        {"column": "job", "tail": "baker", "real": 0.02, "synthetic": 0.03},
+    ]
+    lost = {**measure("coverage.tails", 0.4), "detail": {"tails": tails}}
+    document = {"version": 1, "sizes": {"train": 900, "holdout": 600}, "notes": [], "measures": [lost]}
+    run.write("evaluation.json", json.dumps(document))
+    text = text_of(write_documents(run)[0].read_text())
+    assert "nurse 2.0% 0.1%" in text
+    for hidden in ("astronaut", "91.5", "baker"):
+        assert hidden not in text
+
+
+def test_an_evaluation_alone_has_a_report_and_no_card(tmp_path):
+    about = {"name": "other", "rows": 1234, "notes": ["made elsewhere"]}
+    run = Run.start(tmp_path / "run", {"digest": "d" * 32, "name": "other", "cells": [], "external": about})
+    run.write("evaluation.json", json.dumps({"version": 1, "sizes": {}, "notes": [], "measures": MEASURES}))
+    written = write_documents(run)
+    assert [p.name for p in written] == ["report.html"]
+    text = text_of(written[0].read_text())
+    assert "1,234 records made elsewhere" in text
+    assert "Column shapes" in text
+    assert not parsed(written[0].read_text()).open
+
+
+def test_the_whole_line_names_no_single_record(tmp_path):
+    from synthmill.verbs.make import make
+
+    real = with_sentinel(people(400)).rename({NASTY: "from"})
+    real.write_csv(tmp_path / "real.csv")
+    spec = {
+        "name": "people",
+        "real": {"path": "real.csv", "target": "smokes", "columns": {"from": "categorical"}},
+        "cover": {"quota": 200},
+        "generate": {"use": "tabular.bootstrap"},
+        "verify": [{"use": "schema", "ranges": "train"}],
+        "evaluate": [{"use": "fidelity"}, {"use": "coverage"}],
+    }
+    (tmp_path / "spec.yaml").write_text(json.dumps(spec))
+    run = make(tmp_path / "spec.yaml", tmp_path / "run").run
+    for name in ("report.html", "README.md", "croissant.json", "profile.json"):
+        text = (run.root / name).read_text()
+        assert SENTINEL_LEVEL not in text
+        assert str(SENTINEL_NUMBER) not in text

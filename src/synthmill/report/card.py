@@ -53,19 +53,24 @@ def plain(text: object, length: int = 120) -> str:
     return re.sub(r"([\\`*_{}\[\]<>#|~])", r"\\\1", clip(str(text), length))
 
 
+def code(text: object) -> str:
+    """In a code span only a backtick has a meaning."""
+    return "`" + clip(str(text), 60).replace("`", "'") + "`"
+
+
 def _intro(facts: Facts) -> str:
     kind, headline = status(facts)
     shown = f"**UNRELEASED.** {headline}" if kind == "unreleased" else headline
     bars = "\n".join(f"- {'held' if b['held'] else '**missed**'}: {plain(bar_line(facts, b), 600)}" for b in facts.bars)
     return (
-        f"# {plain(facts.name)}\n\nSynthetic records made by [synthmill](https://pypi.org/project/synthmill/). {shown}\n\n"
+        f"# {plain(facts.name)}\n\nSynthetic records made by synthmill. {shown}\n\n"
         f"{outcome(facts)[:1].upper()}{outcome(facts)[1:]}" + (f"\n\n## Release\n\n{bars}" if bars else "")
     )
 
 
 def _made(facts: Facts) -> str:
     m, real = facts.manifest, facts.manifest.get("real")
-    makers = ", ".join(f"`{g['use']}` (version `{g['version']}`)" for g in m.get("generators", []))
+    makers = ", ".join(f"{code(g['use'])} (version {code(g['version'])})" for g in m.get("generators", []))
     lines = [f"- Generator: {makers or 'not recorded'}, seed {(m.get('spec') or {}).get('seed', 0)}"]
     if real:
         licence = plain(real["licence"]) if real.get("licence") else "not stated"
@@ -75,9 +80,9 @@ def _made(facts: Facts) -> str:
         )
     for s in facts.stations:
         if s.failed + s.errors:
-            lines.append(f"- `{s.name}` took out {count(s.failed)} candidates, errors {count(s.errors)}")
+            lines.append(f"- {code(s.name)} took out {count(s.failed)} candidates, errors {count(s.errors)}")
     lines.append(f"- Accepted {count(facts.accepted)} of {count(facts.made)} candidates; run `{m['digest'][:12]}`")
-    columns = ", ".join(f"`{plain(c, 60)}`" for c in facts.columns if not c.startswith("_"))
+    columns = ", ".join(code(c) for c in facts.columns if not c.startswith("_"))
     return (
         "## How it was made\n\n"
         + "\n".join(lines)

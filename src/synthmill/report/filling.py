@@ -106,7 +106,7 @@ def _source(g: dict[str, Any]) -> str:
 
 def _depth(generators: Sequence[dict[str, Any]]) -> str:
     depth = max((int(g["depth"]) for g in generators), default=None)
-    return f"{depth} (0 is real; 1 is made from real data alone)" if depth is not None else "–"
+    return f"{depth} (0 is real; every generation adds one)" if depth is not None else "–"
 
 
 def _models(models: dict[str, str]) -> str:

@@ -8,7 +8,7 @@ from .distributions import card, most_apart, pair_table
 from .facts import Facts
 from .filling import cells, funnel, lineage, times
 from .heat import REAL, SYNTHETIC, heat_map
-from .proof import families, family
+from .proof import families, family, rarities
 from .verdict import bar_line, outcome, status, worth_a_look
 from .words import FAMILIES, clip, count, esc, number, plural, share
 
@@ -45,12 +45,15 @@ def _head(facts: Facts) -> str:
     )
     listed = f'<ul class="bars-list">{bars}</ul>' if bars else ""
     found = "".join(f"<li>{esc(s, 600)}</li>" for s in worth_a_look(facts))
-    look = f'<h3>Worth a look</h3><ul class="look">{found}</ul>' if found else "<p>Nothing stands out.</p>"
+    look = f'<h3>Worth a look</h3><ul class="look">{found}</ul>' if found else f"<p>{_QUIET[bool(facts.measures)]}</p>"
     return (
         f'<header id="top"><p class="over">Synthetic data report</p><h1>{esc(facts.name)}</h1>'
         f'<div class="verdict {kind}"><p>{headline}</p><p class="lead">{outcome(facts)}</p>{listed}</div>'
         f"{_tiles(facts)}{look}</header>"
     )
+
+
+_QUIET = {True: "Nothing stands out.", False: "It was not compared with real data."}
 
 
 def _tiles(facts: Facts) -> str:
@@ -105,7 +108,7 @@ def _likeness(facts: Facts) -> list[Section]:
     lead = f"<p>Furthest apart: {apart}.</p>" if apart else ""
     left = ", ".join(f"{esc(c['name'], 40)} ({esc(c['kind'])})" for c in p["left_out"][:30])
     note = f'<p class="fine">Not drawn, because their values are made up afresh or are no values to count: {left}.</p>' if left else ""  # fmt: skip
-    few = '<p class="fine">Levels and bins with fewer than 10 real records are merged with their neighbours.</p>'
+    few = '<p class="fine">Levels and bins with fewer than 10 records are merged with their neighbours.</p>'
     legend = _LEGEND if p["rows"]["real"] is not None else _SOLO
     cards = f'{lead}{legend}<div class="grid">{"".join(card(c) for c in p["columns"])}</div>{few}{note}'
     out = [("columns", "Columns", told, cards)]
@@ -123,8 +126,9 @@ _PAIRS = (
 def _pairs(facts: Facts) -> str:
     assert facts.profile is not None
     p = facts.profile["pairs"]
+    grid = "heats large" if len(p["names"]) > 24 else "heats"  # labels must stay readable
     if p["real"] is None:
-        return f'<div class="heats">{heat_map("Synthetic", p["synthetic"], p["names"], SYNTHETIC)}</div>'
+        return f'<div class="{grid}">{heat_map("Synthetic", p["synthetic"], p["names"], SYNTHETIC)}</div>'
     difference = [
         [s - r for r, s in zip(real, made, strict=True)] for real, made in zip(p["real"], p["synthetic"], strict=True)
     ]
@@ -135,7 +139,7 @@ def _pairs(facts: Facts) -> str:
         heat_map("Synthetic − real", difference, p["names"], SYNTHETIC, worst),
     ]
     told = f"In the difference, orange is stronger than in real data and blue is weaker; full colour is {number(worst, 2)}."
-    return f'<div class="heats">{"".join(maps)}</div><p class="fine">{told}</p><h3>Pairs that differ most</h3>{pair_table(p)}'
+    return f'<div class="{grid}">{"".join(maps)}</div><p class="fine">{told}</p><h3>Pairs that differ most</h3>{pair_table(p)}'
 
 
 _MARKS = (
@@ -149,7 +153,7 @@ def _proof(facts: Facts) -> list[Section]:
     out = []
     for name, measures in families(facts).items():
         title, what = FAMILIES.get(name, (esc(clip(name, 40)), "A measure of your own."))
-        content = family(name, measures)
+        content = family(name, measures) + (rarities(facts) if name == "coverage" else "")
         if any(m.get("floor") is not None or m.get("ceiling") is not None for m in measures):
             content = _MARKS.format(floor=_FLOORS.get(name, "columns shuffled")) + content
         out.append(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from synthmill.profile import FEWEST
+
 from .facts import Facts
 from .intervals import Row, axis, figures, ideal_of, plot, row
-from .words import FAMILIES, UNFILTERED, esc, number, words_of
+from .words import FAMILIES, UNFILTERED, esc, number, share, words_of
 
+_RARITIES = 8
 ARMS = {"real": "real", "synthetic": "synthetic", "blend": "blend", "oversampled": "again"}
 
 
@@ -25,6 +28,28 @@ def family(name: str, measures: list[dict[str, Any]]) -> str:
     if name == "privacy":
         return privacy(measures)
     return "".join(single(m) for m in measures)
+
+
+def rarities(facts: Facts) -> str:
+    """Rare values that became rarer. Only those that many people share: the rest would name single ones."""
+    sizes = (facts.evaluation or {}).get("sizes", {})
+    tails = facts.measures.get("coverage.tails", {}).get("detail", {}).get("tails", [])
+    numbers_known = 0.01 * sizes.get("train", 0) >= FEWEST
+    shown = [
+        t
+        for t in tails
+        if t["real"] * sizes.get("holdout", 0) >= FEWEST
+        and t["synthetic"] < t["real"]
+        and (numbers_known or not t["tail"].startswith(("below ", "above ")))
+    ]
+    shown.sort(key=lambda t: (t["synthetic"] / t["real"], t["column"], t["tail"]))
+    rows = "".join(
+        f"<tr><td>{esc(t['column'], 40)}</td><td>{esc(t['tail'], 40)}</td><td>{share(t['real'])}</td><td>{share(t['synthetic'])}</td></tr>"
+        for t in shown[:_RARITIES]
+    )
+    head = "<tr><th>column</th><th>rare value</th><th>held-out real</th><th>synthetic</th></tr>"
+    table = f'<div class="wide"><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>'
+    return f"<h3>Rare values most lost</h3>{table}" if rows else ""
 
 
 def single(m: dict[str, Any], colour: str = "synthetic") -> str:

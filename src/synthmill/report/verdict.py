@@ -42,6 +42,9 @@ def _sign(op: str) -> str:
 
 def outcome(facts: Facts) -> str:
     """How much was made of what was asked."""
+    external = facts.manifest.get("external")
+    if external:
+        return f"{plural(external['rows'], 'record')} made elsewhere, judged against held-out real records."
     if not facts.cells:
         return ""
     text = f"{count(facts.accepted)} of {plural(facts.asked, 'record')} asked were accepted"
