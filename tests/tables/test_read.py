@@ -52,6 +52,19 @@ def test_every_kind_of_file_gives_the_same_table(tmp_path: Path, name: str) -> N
     assert_frame_equal(read(path), TABLE)
 
 
+@pytest.mark.parametrize("cells", [['say "x" now', '"it" is'], ['"opens', 'closes"'], ['"open', "never"]])
+def test_quotes_in_a_tsv_may_be_plain_characters(tmp_path: Path, cells: list[str]) -> None:
+    path = tmp_path / "t.tsv"
+    path.write_text("label\ttext\n" + "".join(f"ham\t{c}\n" for c in cells))
+    assert read(path)["text"].to_list() == cells
+    pl.DataFrame({"label": "ham", "text": [*cells, "two\nlines"]}).write_csv(path, separator="\t")
+    assert read(path)["text"].to_list() == [*cells, "two\nlines"]
+
+
+def test_a_quote_out_of_place_is_refused_by_its_line(tmp_path: Path) -> None:
+    assert "line 3: a quoted field goes on" in _refused(tmp_path, b'a,b\n1,x\n2,"secret" y\n')
+
+
 def test_types_are_judged_on_the_whole_file(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("a,b,c\n" + "1,1,x\n" * 5_000 + "late,2.5,x\n")

@@ -23,18 +23,36 @@ def read_delimited(path: Path, separator: str | None, missing: Collection[str]) 
     data = _bytes(path)
     header = _header(path, data, separator)
     separator = separator or header.separator
-    try:
-        text = pl.read_csv(data, separator=separator, infer_schema=False)
-    except pl.exceptions.NoDataError:
-        raise Refusal(f"{path}: the file is empty") from None
-    except pl.exceptions.PolarsError as e:
-        _refuse_ragged(path, data, separator)
-        raise Refusal(f"{path}: not a readable table: {str(e).splitlines()[0]}") from None
+    text = _parsed(path, data, separator)
     text.columns = header.names
     last = text.to_series(-1)
     if last.null_count():
         text = _without_blank_lines(path, data, separator, text)
     return text.select(typed(s, missing) for s in text.iter_columns())
+
+
+def _parsed(path: Path, data: bytes, separator: str) -> pl.DataFrame:
+    """Every cell as text. In a TSV quotes may be plain characters (IANA): they are where lines only fit together so."""
+    rows = _even_lines(data) if separator == "\t" else 0
+    try:
+        text = pl.read_csv(data, separator=separator, infer_schema=False)
+    except pl.exceptions.NoDataError:
+        raise Refusal(f"{path}: the file is empty") from None
+    except pl.exceptions.PolarsError as e:
+        if not rows:
+            _refuse_ragged(path, data, separator)
+            _refuse_quotes(path, data, separator)
+            raise Refusal(f"{path}: not a readable table: {str(e).splitlines()[0]}") from None
+    else:
+        if text.height >= rows - 1:
+            return text
+    return pl.read_csv(data, separator=separator, infer_schema=False, quote_char=None)
+
+
+def _even_lines(data: bytes) -> int:
+    """How many lines a file has, if each has as many tabs as the first; else 0."""
+    tabs = [line.count(b"\t") for line in data.split(b"\n") if line.strip()]
+    return len(tabs) if tabs[0] and len(set(tabs)) == 1 else 0
 
 
 class _Header:
@@ -92,9 +110,22 @@ def _refuse_ragged(path: Path, data: bytes, separator: str) -> None:
         raise Refusal(f"{path}: {e}") from None
 
 
+def _refuse_quotes(path: Path, data: bytes, separator: str) -> None:
+    reader = csv.reader(io.TextIOWrapper(io.BytesIO(data), "utf-8", newline=""), delimiter=separator, strict=True)
+    try:
+        for _ in reader:
+            pass
+    except csv.Error:
+        raise Refusal(
+            f"{path}: line {reader.line_num}: a quoted field goes on after its closing quote; "
+            "quotes inside a quoted field are written twice"
+        ) from None
+
+
 def _without_blank_lines(path: Path, data: bytes, separator: str, text: pl.DataFrame) -> pl.DataFrame:
     """Polars fills short rows with nulls without a word; here they are refused, and only blank lines are left out."""
-    _refuse_ragged(path, data, separator)
+    if separator != "\t" or not _even_lines(data):
+        _refuse_ragged(path, data, separator)
     if text.width == 1:
         return text.filter(pl.first().is_not_null())
     return text.filter(~pl.all_horizontal(pl.all().is_null()))
