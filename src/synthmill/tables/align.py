@@ -20,11 +20,8 @@ def align(frame: pl.DataFrame, train: pl.DataFrame, schema: Schema) -> tuple[pl.
     extra = [c for c in frame.columns if c not in train.columns and not c.startswith("_")]
     if missing:
         lacks = ", ".join(f"'{m}'" for m in missing)
-        raise Refusal(
-            f"the synthetic table lacks {lacks}; {choices(missing[0], extra or frame.columns)}"
-            if extra or frame.columns
-            else f"the synthetic table lacks {lacks}: it has no columns"
-        )
+        has = choices(missing[0], extra or frame.columns) if frame.columns else "it has no columns"
+        raise Refusal(f"the synthetic table lacks {lacks}; {has}")
     notes = [f"columns the real table does not have were left out: {', '.join(extra)}"] if extra else []
     columns = []
     for name in (c for c in train.columns if c in frame.columns):
