@@ -122,7 +122,7 @@ def about_real(real: Real, licence: str | None) -> dict[str, Any]:
         "depth": real.depth,
         "target": real.target,
         "entity": real.entity,
-        "schema": real.schema.to_json(),
+        "schema": real.schema.published(),
         "licence": licence,
         "notes": list(real.notes),
     }
@@ -167,8 +167,9 @@ def finish(prepared: Prepared, result: Result, observer: Observer) -> None:
     run.commit()
     with _timed(run, "report"):
         observer.say("writing report.html, README.md and croissant.json")
-        train, schema = (real.train, real.schema) if real else (None, None)
-        run.write("profile.json", json.dumps(profile(train, run.data(), schema)))
+        anchor = (real.train, run.data(), real.schema) if real else (None, run.data(), None)
+        made = profile(*anchor, prepared.job.cells, real.entity if real else None)
+        run.write("profile.json", json.dumps(made))
         write_documents(run)
 
 
