@@ -35,6 +35,17 @@ def test_every_share_of_real_rests_on_enough_records(values):
         assert all(n == 0 or n >= FEWEST for n in counts)
 
 
+def test_many_rows_of_one_person_are_still_one_person():
+    base = pl.DataFrame({"who": list(range(60)) * 3, "x": [i % 50 for i in range(180)], "c": ["a", "b", "c"] * 60})
+    one = pl.DataFrame({"who": [99] * 40, "x": [777_000 + 1000 * i for i in range(40)], "c": [SENTINEL_LEVEL] * 40})
+    real = pl.concat([base, one])
+    schema = infer(real).replace("x", kind="integer").replace("who", kind="identifier")
+    assert SENTINEL_LEVEL in json.dumps(profile(real, base, schema))
+    made = profile(real, base, schema, entity="who")
+    assert SENTINEL_LEVEL not in json.dumps(made)
+    assert column(made, "x")["edges"][-1] < 1000
+
+
 def test_shares_are_of_all_known_values():
     real, synthetic = people(500), people(500, 1).with_columns(pl.when(pl.col("age") > 30).then("age").alias("age"))
     made = profile(real, synthetic, infer(real))

@@ -1,7 +1,7 @@
 """How every column and every pair of columns is distributed, real against synthetic, in aggregates fit to be shown.
 
-Nothing here comes from fewer than FEWEST real records: rarer levels join the rest, sparse bins their neighbour, the
-edges of bins are round numbers within quantiles that many records lie beyond, and so no extreme is ever named.
+Nothing here comes from fewer than FEWEST real entities (records, unless one is declared): rarer levels join the rest, sparse bins their neighbour, the
+edges of bins are round numbers that many of them lie beyond, and so no extreme is ever named.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from .frame import payload, rng_of
 from .schema import MODELLED, Column, Schema
 from .tables.encode import NUMERIC, Floats, Ints, numbers
 from .tables.infer import infer
+from .tables.interval import entities
 
 FEWEST = 10
 COLUMNS = 60
@@ -37,13 +38,18 @@ Shares = list[float]
 
 
 def profile(
-    real: pl.DataFrame | None, synthetic: pl.DataFrame, schema: Schema | None = None, cells: Sequence[Cell] = ()
+    real: pl.DataFrame | None,
+    synthetic: pl.DataFrame,
+    schema: Schema | None = None,
+    cells: Sequence[Cell] = (),
+    entity: str | None = None,
 ) -> dict[str, Any]:
     """JSON data. columns: histograms (`edges`) or `levels` with shares of real and synthetic; pairs: dependence matrices.
 
     real: training rows, or None when there are none. Columns that `schema` does not know are judged from the synthetic
-    table itself. cells: how it was rebalanced; each cell then counts at its share of real, `weighted` says so. Beyond 60
-    columns the 60 whose distributions differ most are kept, and `of` says how many there were.
+    table itself. cells: how it was rebalanced; each cell then counts at its share of real, `weighted` says so. entity:
+    the column of real that names whose a row is. Beyond 60 columns the 60 whose distributions differ most are kept, and
+    `of` says how many there were.
     """
     schema = schema or Schema(())
     rows = {"real": real.height if real is not None else None, "synthetic": synthetic.height}
@@ -51,11 +57,12 @@ def profile(
     if real is not None and weighted:
         real, synthetic = _at_real_shares(real, synthetic, cells)
     known = {n: schema[n] if n in schema else infer(synthetic.select(n))[n] for n in payload(synthetic)}
+    who = entities(real, entity) if real is not None else np.zeros(0, np.int64)
     charted: list[dict[str, Any]] = []
     left_out: list[dict[str, Any]] = []
     for name, column in known.items():
         anchor = real[name] if real is not None and name in real.columns else None
-        drawn = _column(column, anchor, synthetic[name])
+        drawn = _column(column, anchor, who, synthetic[name])
         (left_out if drawn is None else charted).append(drawn or {"name": name, "kind": column.kind})
     worst = sorted(range(len(charted)), key=lambda i: (-(charted[i]["distance"] or 0.0), i))
     shown = [charted[i] for i in sorted(worst[:COLUMNS])]
@@ -85,35 +92,42 @@ def _at_real_shares(
     return real.filter(pl.Series(anchor >= 0)), synthetic[rows]
 
 
-def _column(column: Column, real: pl.Series | None, synthetic: pl.Series) -> dict[str, Any] | None:
-    """What is drawn of one column; None for what cannot be compared value by value."""
+def _column(column: Column, real: pl.Series | None, who: Ints, synthetic: pl.Series) -> dict[str, Any] | None:
+    """What is drawn of one column; None for what cannot be compared value by value. who: whose each real row is."""
     if isinstance(synthetic.dtype, pl.List):
         real = real.list.len() if real is not None and isinstance(real.dtype, pl.List) else None
         column, synthetic = Column(column.name, "nested", "UInt32"), synthetic.list.len()
     elif column.kind not in MODELLED:
         return None
-    if real is not None and len(real) - real.null_count() < 2 * FEWEST:
+    if real is not None and _people(who[real.is_not_null().to_numpy()]) < 2 * FEWEST:
         real = None
     numeric = column.kind in NUMERIC or column.kind == "nested"
-    drawn = _histogram(column, real, synthetic) if numeric else _levels(real, synthetic)
-    return {"name": column.name, "kind": column.kind, **drawn, "missing": _missing(real, synthetic)}
+    drawn = _histogram(column, real, who, synthetic) if numeric else _levels(real, who, synthetic)
+    return {"name": column.name, "kind": column.kind, **drawn, "missing": _missing(real, who, synthetic)}
 
 
-def _missing(real: pl.Series | None, synthetic: pl.Series) -> dict[str, float | None]:
+def _people(who: Ints) -> int:
+    return len(np.unique(who))
+
+
+def _missing(real: pl.Series | None, who: Ints, synthetic: pl.Series) -> dict[str, float | None]:
     """Shares; None where there is no real column, or so few missing that they are not shown."""
-    few = real is None or 0 < real.null_count() < FEWEST
+    few = real is None or 0 < _people(who[real.is_null().to_numpy()]) < FEWEST
     return {
         "real": None if real is None or few else _round(real.null_count() / len(real)),
         "synthetic": _round(synthetic.null_count() / max(1, len(synthetic))),
     }
 
 
-def _levels(real: pl.Series | None, synthetic: pl.Series) -> dict[str, Any]:
+def _levels(real: pl.Series | None, who: Ints, synthetic: pl.Series) -> dict[str, Any]:
     """Most frequent levels of real, then the rest as the last entry of the shares."""
     made = _counts(synthetic)
     held = _counts(real) if real is not None else made
-    ranked = sorted((v for v, n in held.items() if n >= FEWEST), key=lambda v: (-held[v], v))[:_LEVELS]
-    while ranked and 0 < sum(held.values()) - sum(held[v] for v in ranked) < FEWEST:
+    base, who = (real, who) if real is not None else (synthetic, np.arange(len(synthetic)))
+    owned = pl.DataFrame({"v": base.cast(pl.String), "who": who}).drop_nulls("v").unique()
+    owners = _counts(owned["v"])
+    ranked = sorted((v for v, n in owners.items() if n >= FEWEST), key=lambda v: (-held[v], v))[:_LEVELS]
+    while ranked and 0 < owned.filter(~pl.col("v").is_in(ranked))["who"].n_unique() < FEWEST:
         ranked.pop()
     shares = {"real": _of(held, ranked) if real is not None else None, "synthetic": _of(made, ranked)}
     return {"levels": ranked, **shares, "distance": _distance(shares["real"], shares["synthetic"])}
@@ -130,16 +144,18 @@ def _of(counts: dict[str, int], levels: list[str]) -> Shares:
     return [_round(n / max(1, total)) for n in [*found, total - sum(found)]]
 
 
-def _histogram(column: Column, real: pl.Series | None, synthetic: pl.Series) -> dict[str, Any]:
+def _histogram(column: Column, real: pl.Series | None, who: Ints, synthetic: pl.Series) -> dict[str, Any]:
     """Bins are [a, b), the first and the last open; `spike` is a value set apart, whose share the bins leave out."""
     made = _known(synthetic)
     held = _known(real) if real is not None else None
     base = made if held is None else held
-    spike = _spike(base)
-    rest = base if spike is None else base[base != spike]
-    edges = _edges(rest, column) if len(rest) >= 2 * FEWEST else np.zeros(0)
+    who = np.arange(len(made)) if real is None else who[~np.isnan(numbers(real))]
+    spike = _spike(base, who)
+    apart = np.zeros(len(base), bool) if spike is None else base == spike
+    rest, who = base[~apart], who[~apart]
+    edges = _edges(rest, who, column) if _people(who) >= 2 * FEWEST else np.zeros(0)
     if held is not None and len(edges):
-        edges = _merged(edges, _binned(rest, edges))
+        edges = _merged(edges, _bins_of(rest, edges), who)
     shares = {
         "real": _bin_shares(held, edges, spike) if held is not None else None,
         "synthetic": _bin_shares(made, edges, spike),
@@ -157,20 +173,28 @@ def _known(s: pl.Series) -> Floats:
     return x[~np.isnan(x)]
 
 
-def _spike(x: Floats) -> float | None:
+def _spike(x: Floats, who: Ints) -> float | None:
     values, counts = np.unique(x, return_counts=True)
-    if len(values) <= _BINS or counts.max() < max(_SPIKE * len(x), FEWEST):
+    if len(values) <= _BINS or counts.max() < _SPIKE * len(x):
         return None
-    return float(values[np.argmax(counts)])
+    value = float(values[np.argmax(counts)])
+    return value if _people(who[x == value]) >= FEWEST else None
 
 
-def _edges(x: Floats, column: Column) -> Floats:
-    """About 30 bins of one round width between quantiles that at least FEWEST records lie beyond."""
-    beyond = max(0.005, FEWEST / len(x))
-    low, high = np.quantile(x, (beyond, 1 - beyond))
+def _edges(x: Floats, who: Ints, column: Column) -> Floats:
+    """About 30 bins of one round width, between the 0.5% quantiles or where FEWEST entities lie beyond, if that is nearer."""
+    low, high = np.quantile(x, (0.005, 0.995))
+    low, high = max(low, _reached_by_few(x, who)), min(high, -_reached_by_few(-x, who))
     step = _step((high - low) / _BINS, column)
     first = math.floor(low / step)
     return np.arange(first, max(first, math.floor(high / step)) + 2) * step
+
+
+def _reached_by_few(x: Floats, who: Ints) -> float:
+    """The value that exactly FEWEST entities reach down to."""
+    least = np.full(int(who.max()) + 1, np.inf)
+    np.minimum.at(least, who, x)
+    return float(np.sort(least[np.isfinite(least)])[FEWEST - 1])
 
 
 def _step(width: float, column: Column) -> float:
@@ -184,35 +208,36 @@ def _step(width: float, column: Column) -> float:
     return power * next(m for m, most in ((1, 1.4), (2, 3.2), (5, 7.1), (10, 10.1)) if width / power <= most)
 
 
-def _binned(x: Floats, edges: Floats) -> Ints:
-    at = np.clip(np.searchsorted(edges, x, "right") - 1, 0, len(edges) - 2)
-    return np.bincount(at, minlength=len(edges) - 1)
+def _bins_of(x: Floats, edges: Floats) -> Ints:
+    return np.clip(np.searchsorted(edges, x, "right") - 1, 0, len(edges) - 2).astype(np.int64)
 
 
-def _merged(edges: Floats, counts: Ints) -> Floats:
-    """Edges without those that would leave a bin with 1 to FEWEST - 1 records; an empty bin tells of nobody."""
-    kept, held = [float(edges[0])], 0
-    for edge, n in zip(edges[1:], counts, strict=True):
-        held += int(n)
-        if held == 0 or held >= FEWEST:
+def _merged(edges: Floats, at: Ints, who: Ints) -> Floats:
+    """Edges without those that would leave a bin with 1 to FEWEST - 1 entities; an empty bin tells of nobody.
+
+    at: the bin of each row; who: whose it is.
+    """
+    rows = np.bincount(at, minlength=len(edges) - 1)
+    kept, held = [float(edges[0])], np.zeros(0, np.int64)
+    for i, edge in enumerate(edges[1:]):
+        held = np.union1d(held, who[at == i])
+        if len(held) == 0 or len(held) >= FEWEST:
             kept.append(float(edge))
-            held = 0
-    if held:  # the last bins go to the nearest one that holds enough
-        while len(kept) > 1 and not _binned_within(counts, edges, kept[-2], kept[-1]):
+            held = held[:0]
+    if len(held):  # the last bins go to the nearest one that holds enough
+        while len(kept) > 1 and not rows[(edges[:-1] >= kept[-2]) & (edges[:-1] < kept[-1])].sum():
             kept.pop()
-        kept[-1] = float(edges[-1])
+        kept[max(1, len(kept) - 1) :] = [float(edges[-1])]
     return np.array(kept)
-
-
-def _binned_within(counts: Ints, edges: Floats, low: float, high: float) -> int:
-    return int(counts[(edges[:-1] >= low) & (edges[:-1] < high)].sum())
 
 
 def _bin_shares(x: Floats, edges: Floats, spike: float | None) -> Shares:
     """Of all known values; the spike's share comes last where there is one."""
     total = max(1, len(x))
     apart = x == spike if spike is not None else np.zeros(len(x), bool)
-    bins = (_binned(x[~apart], edges) / total).tolist() if len(edges) else []
+    bins: Floats = np.zeros(0)
+    if len(edges):
+        bins = np.bincount(_bins_of(x[~apart], edges), minlength=len(edges) - 1) / total
     return [_round(v) for v in ([*bins, float(apart.mean()) if len(x) else 0.0] if spike is not None else bins)]
 
 

@@ -34,6 +34,8 @@ def rarities(facts: Facts) -> str:
     """Rare values that became rarer. Only those that many people share: the rest would name single ones."""
     sizes = (facts.evaluation or {}).get("sizes", {})
     tails = facts.measures.get("coverage.tails", {}).get("detail", {}).get("tails", [])
+    if (facts.manifest.get("real") or {}).get("entity"):
+        return ""  # rows are counted, and many of them may be one person's
     numbers_known = 0.01 * sizes.get("train", 0) >= FEWEST
     shown = [
         t
