@@ -167,9 +167,8 @@ def finish(prepared: Prepared, result: Result, observer: Observer) -> None:
     run.commit()
     with _timed(run, "report"):
         observer.say("writing report.html, README.md and croissant.json")
-        anchor = (real.train, run.data(), real.schema) if real else (None, run.data(), None)
-        made = profile(*anchor, prepared.job.cells, real.entity if real else None)
-        run.write("profile.json", json.dumps(made))
+        train, schema, entity = (real.train, real.schema, real.entity) if real else (None, None, None)
+        run.write("profile.json", json.dumps(profile(train, run.data(), schema, prepared.job.cells, entity)))
         write_documents(run)
 
 
