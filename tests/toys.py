@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
+import threading
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 import polars as pl
 
@@ -56,6 +59,10 @@ class Trouble:
             time.sleep(self.seconds)
         if self.how == "die":
             os._exit(9)
+        if self.how == "exit":
+            sys.exit("bye")
+        if self.how == "panic":
+            raise pl.exceptions.PanicException("polars fell over")
         answers = {
             "none": None,
             "columns": frame.rename({"x": "y"}),
@@ -63,6 +70,10 @@ class Trouble:
                 pl.when(pl.int_range(pl.len()) % 2 == 0).then(pl.lit("many")).otherwise(pl.col("x").cast(pl.String)).alias("x")
             ),
             "rows": pl.concat([frame, frame]),
+            "lazy": frame.lazy(),
+            "floats": frame.with_columns(pl.col("x").cast(pl.Float64) + 0.5),
+            "numbered": frame.with_columns(_error=pl.when(pl.int_range(pl.len()) < 2).then(7)),
+            "function": lambda: frame,
             "empty": frame.clear(),
             "some": frame.with_columns(pl.when(pl.int_range(pl.len()) < 2).then(pl.lit("lost it")).alias("_error")),
         }
@@ -73,15 +84,7 @@ class Trouble:
 class Odd:
     """Rejects odd x, with x as its score."""
 
-    trouble: str = ""
-
     def judge(self, frame: pl.DataFrame) -> Verdicts:
-        if self.trouble == "raise":
-            raise RuntimeError("the judge is out")
-        if self.trouble == "hang":
-            time.sleep(60)
-        if self.trouble == "short":
-            return Verdicts.all_pass(1)
         return Verdicts.where(frame["x"] % 2 == 0, "odd", frame["x"].cast(pl.Float32))
 
 
@@ -129,3 +132,95 @@ class Bell:
 
     def load(self, state: dict[str, int]) -> None:
         self.count = state["count"]
+
+
+@dataclass
+class Moody:
+    """A check or filter that misbehaves: judge in one declared way, or remember."""
+
+    how: str
+    seconds: float = 60.0
+
+    def judge(self, frame: pl.DataFrame) -> Verdicts:
+        n = frame.height
+        if self.how == "raise":
+            raise RuntimeError("the judge is out")
+        if self.how == "exit":
+            raise SystemExit(3)
+        if self.how == "panic":
+            raise pl.exceptions.PanicException("polars fell over")
+        if self.how == "hang":
+            time.sleep(self.seconds)
+        zeros = pl.zeros(n, pl.UInt8, eager=True)
+        answers: dict[str, Any] = {
+            "short": Verdicts.all_pass(1),
+            "none": None,
+            "list": Verdicts([0] * n),  # type: ignore[arg-type]
+            "words": Verdicts(pl.Series(["pass"] * n)),
+            "seven": Verdicts(zeros + 7),
+            "null": Verdicts(pl.Series([None] * n, dtype=pl.UInt8)),
+            "score": Verdicts(zeros, pl.Series(["high"] * n)),
+            "scores": Verdicts(zeros, pl.Series([0.5] * (n + 1))),
+            "reasons": Verdicts(zeros, None, pl.Series(["why"] * (n + 1))),
+        }
+        return answers.get(self.how, Verdicts.all_pass(n))
+
+
+@dataclass
+class MoodyFilter(Moody):
+    """The same at admission."""
+
+    def remember(self, admitted: pl.DataFrame) -> None:
+        if self.how == "remember":
+            raise RuntimeError("the memory is full")
+
+
+@dataclass
+class Slow:
+    """A coin that waits, and counts how many wait at once. seconds: of the k-th request, by place in `naps`."""
+
+    naps: list[float] = field(default_factory=lambda: [0.01])
+    kind: str = "io"
+    now: int = 0
+    most: int = 0
+
+    def schema(self) -> dict[str, pl.DataType]:
+        return Coin().schema()
+
+    def generate(self, request: Request) -> pl.DataFrame:
+        self.now += 1
+        self.most = max(self.most, self.now)
+        time.sleep(self.naps[request.k % len(self.naps)])
+        self.now -= 1
+        return Coin().generate(request)
+
+
+@dataclass
+class Flaky:
+    """Hangs at one request until the file `cured` exists: what a deadline decided must stay decided."""
+
+    cured: str
+    hangs_at: int = 1
+
+    def schema(self) -> dict[str, pl.DataType]:
+        return Coin().schema()
+
+    def generate(self, request: Request) -> pl.DataFrame:
+        if request.k == self.hangs_at and not os.path.exists(self.cured):
+            time.sleep(60)
+        return Coin().generate(request)
+
+
+@dataclass
+class Stuck:
+    """A coin that cannot be sent to another process."""
+
+    def __post_init__(self) -> None:
+        self.lock = threading.Lock()
+
+    def schema(self) -> dict[str, pl.DataType]:
+        return Coin().schema()
+
+    def generate(self, request: Request) -> pl.DataFrame:
+        with self.lock:
+            return Coin().generate(request)
