@@ -4,7 +4,7 @@ import hypothesis.strategies as st
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from fake_run import SENTINEL_LEVEL, SENTINEL_NUMBER, people, with_sentinel
 from synthmill.cells import grid
@@ -25,6 +25,8 @@ def test_a_single_record_leaves_no_trace():
 
 
 @settings(max_examples=60, deadline=None)
+@example([0] * 15 + [1] * 12 + [2] * 3)
+@example([*range(40)] * 2 + [500])
 @given(st.lists(st.integers(-50, 50) | st.just(7) | st.sampled_from([10**6, -(10**9)]), min_size=1, max_size=200))
 def test_every_share_of_real_rests_on_enough_records(values):
     frame = pl.DataFrame({"x": values, "y": [f"v{v % 23}" for v in values]})

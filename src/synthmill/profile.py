@@ -186,8 +186,9 @@ def _edges(x: Floats, who: Ints, column: Column) -> Floats:
     low, high = np.quantile(x, (0.005, 0.995))
     low, high = max(low, _reached_by_few(x, who)), min(high, -_reached_by_few(-x, who))
     step = _step((high - low) / _BINS, column)
-    first = math.floor(low / step)
-    return np.arange(first, max(first, math.floor(high / step)) + 2) * step
+    first, last = math.floor(low / step), math.floor(high / step)
+    last -= last * step > high  # a quotient may round up, and the last bin would miss those who reach `high`
+    return np.arange(min(first, last), last + 2) * step
 
 
 def _reached_by_few(x: Floats, who: Ints) -> float:
@@ -215,19 +216,14 @@ def _bins_of(x: Floats, edges: Floats) -> Ints:
 def _merged(edges: Floats, at: Ints, who: Ints) -> Floats:
     """Edges without those that would leave a bin with 1 to FEWEST - 1 entities; an empty bin tells of nobody.
 
-    at: the bin of each row; who: whose it is.
+    at: the bin of each row; who: whose it is. The last bin always holds FEWEST: see `_edges`.
     """
-    rows = np.bincount(at, minlength=len(edges) - 1)
     kept, held = [float(edges[0])], np.zeros(0, np.int64)
     for i, edge in enumerate(edges[1:]):
         held = np.union1d(held, who[at == i])
         if len(held) == 0 or len(held) >= FEWEST:
             kept.append(float(edge))
             held = held[:0]
-    if len(held):  # the last bins go to the nearest one that holds enough
-        while len(kept) > 1 and not rows[(edges[:-1] >= kept[-2]) & (edges[:-1] < kept[-1])].sum():
-            kept.pop()
-        kept[max(1, len(kept) - 1) :] = [float(edges[-1])]
     return np.array(kept)
 
 
