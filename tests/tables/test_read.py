@@ -193,6 +193,26 @@ def test_callers_get_their_own_kind_back() -> None:
     assert from_any(pa.table({"a": pa.array(["x", "y"]).dictionary_encode()}))[0]["a"].dtype == pl.String
 
 
+def test_callers_get_their_own_column_types_back() -> None:
+    pd, pa = pytest.importorskip("pandas"), pytest.importorskip("pyarrow")
+    own = pl.DataFrame({"price": [1.5, 2.25], "city": ["a", "b"], "left out": ["x", "y"]}).with_columns(
+        pl.col("price").cast(pl.Decimal(9, 2)), pl.col("city").cast(pl.Enum(["a", "b"]))
+    )
+    arrow = own.to_arrow().set_column(1, "city", pa.array(["a", "b"]).dictionary_encode())
+    pandas = pd.DataFrame({5: pd.array([1, None], dtype="Int64"), "city": pd.Categorical(["a", "b"])})
+    for given_ in (own, own.lazy(), arrow):
+        frame, back = from_any(given_)
+        made = back(frame.drop("left out"))
+        assert frame["price"].dtype == pl.Float64
+        if given_ is arrow:
+            assert made.schema == arrow.schema.remove(2)
+        else:
+            assert_frame_equal(made, given_.drop("left out"))
+    frame, back = from_any(pandas)
+    assert frame.columns == ["5", "city"]
+    pd.testing.assert_frame_equal(back(frame), pandas)
+
+
 @given(st.lists(st.one_of(st.none(), st.integers(-(10**17), 10**17)), min_size=1))
 def test_integers_written_and_read_are_the_same(values: list[int | None]) -> None:
     text = pl.Series([None if v is None else str(v) for v in values], dtype=pl.String)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -120,15 +120,16 @@ def _among(s: pl.Series, missing: Sequence[str]) -> pl.Series:
 
 
 def from_any(frame: Any, source: str = "the table") -> tuple[pl.DataFrame, Callable[[pl.DataFrame], Any]]:
-    """A polars, pandas or Arrow table as a plain polars frame, and the way back to the caller's kind.
+    """A polars, pandas or Arrow table as a plain polars frame, and the way back to the caller's kind and column types.
 
     A pandas index is not data and is left out. Raises Refusal on anything else.
     """
     kind = f"{type(frame).__module__.split('.')[0]}.{type(frame).__name__}"
     if isinstance(frame, pl.LazyFrame):
-        return plain(frame.collect(), source), pl.DataFrame.lazy
+        eager, back = from_any(frame.collect(), source)
+        return eager, lambda made: back(made).lazy()
     if isinstance(frame, pl.DataFrame):
-        return plain(frame, source), lambda made: made
+        return plain(frame, source), lambda made: made.cast({n: t for n, t in frame.schema.items() if n in made})
     if kind not in ("pandas.DataFrame", "pyarrow.Table"):
         raise Refusal(f"{source}: {kind} is not a table; give a polars, pandas or Arrow one")
     names = [str(n) for n in (frame.columns if kind == "pandas.DataFrame" else frame.column_names)]
@@ -137,8 +138,20 @@ def from_any(frame: Any, source: str = "the table") -> tuple[pl.DataFrame, Calla
             raise Refusal(f"{source}: column '{name}' appears {names.count(name)} times; names must differ")
     try:
         if kind == "pyarrow.Table":
-            return plain(pl.DataFrame(frame), source), pl.DataFrame.to_arrow
-        named = frame.set_axis(names, axis=1)
-        return plain(pl.from_pandas(named), source), pl.DataFrame.to_pandas
+            return plain(pl.DataFrame(frame), source), lambda made: _as_arrow(made, frame.schema)
+        own = dict(zip(names, frame.columns, strict=True))
+        return plain(pl.from_pandas(frame.set_axis(names, axis=1)), source), lambda made: _as_pandas(made, frame, own)
     except ModuleNotFoundError as e:
         raise MissingExtra(f"a {kind}", str(e.name), "pandas") from None
+
+
+def _as_arrow(made: pl.DataFrame, schema: Any) -> Any:
+    import pyarrow as pa
+
+    return made.to_arrow().cast(pa.schema([schema.field(n) for n in made.columns]))
+
+
+def _as_pandas(made: pl.DataFrame, frame: Any, own: Mapping[str, Any]) -> Any:
+    """own: the caller's labels, which need not be text."""
+    types = {n: frame.dtypes[label] for n, label in own.items() if n in made.columns}
+    return made.to_pandas().astype(types).rename(columns=own)
