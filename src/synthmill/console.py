@@ -88,6 +88,8 @@ def _progress(p: Progress) -> Group:
 def duration(seconds: float) -> str:
     if not math.isfinite(seconds):
         return "unknown time"
+    if seconds < 1:
+        return "less than a second"
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
@@ -116,7 +118,7 @@ def previewed(p: Preview, source: str) -> None:
             out.print(f"  {escape(check)}: [{style}]{escape(str(said))}[/]")
     out.print(
         f"\nabout {p.yield_:.0%} of candidates pass ({p.probe} tried), before duplicates build up and cells fill; the full run of "
-        f"{p.asked:,} records takes about {duration(p.seconds)} and {max(p.megabytes, 0.01):.2g} MB. Next: synthmill make {source}"
+        f"{p.asked:,} records takes {duration(p.seconds)} and {max(p.megabytes, 0.01):.2g} MB. Next: synthmill make {source}"
     )
 
 
@@ -155,7 +157,7 @@ def made(result: Result) -> int:
     if result.evaluation is not None:
         evaluated(result.evaluation)
     for bar in result.bars:
-        out.print(f"[{'green' if bar.held else 'red'}]{'held' if bar.held else 'missed'}[/] {escape(bar.sentence)}")
+        out.print(escape(bar.sentence), style="green" if bar.held else "red")
     out.print(f"\nreport: {escape(str(run.root / 'report.html'))}")
     if result.bars and not result.released:
         out.print("[bold]not released:[/] the data stays in the run, marked unreleased")

@@ -265,6 +265,8 @@ def build(family: str, config: Mapping[str, Any], at: str = "") -> Any:
     read = {k: _read(v, hints.get(k, Any), f"{at}: {use}: {k}") for k, v in options.items()}
     try:
         return cls(**read)
+    except Refusal as e:
+        raise Refusal(f"{at}: {str(e).removeprefix(f'{family}: ')}", e.code) from None
     except ValueError as e:
         raise Refusal(f"{at}: {use}: {_lower(str(e))}") from None
 

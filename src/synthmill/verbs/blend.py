@@ -16,7 +16,12 @@ from .make import blend_inputs, identity
 
 
 def blend(root: str | Path, real: float | None = None, per_cell: bool = False) -> Blend:
-    """real: share of the whole that is real (default: the spec's). Raises Refusal for a run without real data."""
+    """real: share of the whole that is real (default: the spec's). A report that is there is written anew.
+
+    Raises Refusal for a run without real data.
+    """
+    from synthmill.report import write_documents
+
     path = Path(root) / "spec.yaml"
     Run.open(root)
     spec, base = load_spec(path)
@@ -34,6 +39,8 @@ def blend(root: str | Path, real: float | None = None, per_cell: bool = False) -
     try:
         made = mix(run.data(), blend_inputs(prepared.real, run), need, spec.seed, prepared.job.cells)
         save(made, run.root)
+        if (run.root / "report.html").is_file():
+            write_documents(run)
     finally:
         run.close()
     return made

@@ -139,8 +139,9 @@ def _run(prepared: Prepared, run: Run, observer: Observer) -> Result:
     )
     filling = fill(job, run, observer.watch)
     result = _outcome(filling, run)
-    if filling.stopped and not result.accepted:
-        raise Refusal(f"{run.root}: {filling.stopped}; {_first_reason(run)}", 1)
+    if not result.accepted and (filling.stopped or _only_errors(filling)):
+        why = filling.stopped or "every candidate failed"
+        raise Refusal(f"{run.root}: {why}; {_first_reason(run)}", 1)
     finish(prepared, result, observer)
     return result
 
@@ -199,6 +200,10 @@ def _outcome(filling: Filling, run: Run) -> Result:
     return Result(run, accepted, short, filling.stopped, warnings=list(filling.warnings))
 
 
+def _only_errors(filling: Filling) -> bool:
+    return bool(filling.tally.sum()) and int(filling.tally[:, Status.ERROR].sum()) == int(filling.tally.sum())
+
+
 def _first_reason(run: Run) -> str:
     rejected = run.rejected()
     reasons = rejected.filter(pl.col("_status") == Status.ERROR)["_reason"].drop_nulls()
@@ -247,7 +252,7 @@ def _evaluate(prepared: Prepared, result: Result, observer: Observer) -> Evaluat
         unfiltered=pl.concat([data.select(columns), hidden]) if hidden.height else None,
         blend=result.blend.frame.select(columns) if result.blend else None,
         cells=job.cells,
-        progress=observer.say,
+        progress=lambda what: observer.say(f"measuring {what}"),
     )
     run.write("evaluation.json", json.dumps(made.to_json(), indent=1))
     return made

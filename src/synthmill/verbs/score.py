@@ -10,12 +10,15 @@ from typing import Any
 import polars as pl
 
 from synthmill.evaluate import Evaluation, evaluate
-from synthmill.frame import digest
-from synthmill.real import Real
+from synthmill.frame import digest, payload
+from synthmill.profile import profile
+from synthmill.real import Real, from_frame
 from synthmill.real import load as load_real
+from synthmill.refusal import Refusal, choices
+from synthmill.report import write_documents
 from synthmill.run import Run
 from synthmill.spec import RealNeed, Spec
-from synthmill.tables.read import read
+from synthmill.tables.read import from_any, read
 
 from .make import Observer, about_real
 
@@ -24,49 +27,64 @@ UNSEEN = "the holdout was set aside here: if the tool was fitted on the whole re
 
 
 def score(
-    synthetic: str | Path,
-    real: str | Path,
+    synthetic: Any,
+    real: Any,
     out: str | Path | None = None,
     *,
-    holdout: str | None = None,
+    holdout: Any = None,
     target: str | None = None,
     entity: str | None = None,
     seed: int = 0,
     metrics: Sequence[str] = METRICS,
     observer: Observer | None = None,
 ) -> tuple[Evaluation, Path]:
-    """The evaluation and the folder with its report. holdout: your own held-out file; without it a fifth of `real` is set aside.
+    """The evaluation and the folder with its report. holdout: your own held-out table; without it a fifth of `real` is set aside.
 
+    synthetic, real, holdout: files, or polars, pandas or Arrow tables.
     Raises Refusal when the two tables have no columns in common or a file cannot be read.
     """
     observer = observer or Observer()
-    need = RealNeed(path=str(real), target=target, entity=entity, holdout=holdout or 0.2)
-    anchor = load_real(need, Path("."), seed)
-    table = read(synthetic)
-    table = table.select(c for c in table.columns if not c.startswith("_"))
+    anchor = _anchor(real, holdout, target, entity, seed)
+    source = str(synthetic) if isinstance(synthetic, str | Path) else "the synthetic table"
+    table = _table(synthetic)
+    table = table.select(payload(table))
+    if not set(table.columns) & set(anchor.schema.names):
+        raise Refusal(f"{source}: has no column of {anchor.source}; {choices(table.columns[0], anchor.schema.names)}")
     uses = [{"use": m} for m in metrics]
-    name = Path(synthetic).name.split(".")[0] or "synthetic"
+    name = Path(source).name.split(".")[0] if isinstance(synthetic, str | Path) else "synthetic"
     root = Path(out) if out is not None else Path("runs") / f"evaluate-{name}"
-    run = Run.start(root, _identity(need, uses, seed, anchor, table, name))
+    run = Run.start(root, _identity(uses, seed, anchor, table, name, UNSEEN if holdout is None else None))
     try:
-        made = evaluate(table, anchor, uses, seed=seed, progress=observer.say)
+        made = evaluate(table, anchor, uses, seed=seed, progress=lambda what: observer.say(f"measuring {what}"))
         run.write("evaluation.json", json.dumps(made.to_json(), indent=1))
-        from synthmill.report import write_documents
-
+        run.write("profile.json", json.dumps(profile(anchor.train, table, anchor.schema, entity=anchor.entity)))
         write_documents(run)
     finally:
         run.close()
     return made, root
 
 
-def _identity(need: RealNeed, uses: Any, seed: int, anchor: Real, table: pl.DataFrame, name: str) -> dict[str, Any]:
+def _table(given: Any) -> pl.DataFrame:
+    return read(given) if isinstance(given, str | Path) else from_any(given)[0]
+
+
+def _anchor(real: Any, holdout: Any, target: str | None, entity: str | None, seed: int) -> Real:
+    if isinstance(real, str | Path) and (holdout is None or isinstance(holdout, str | Path)):
+        need = RealNeed(path=str(real), target=target, entity=entity, holdout=str(holdout) if holdout else 0.2)
+        return load_real(need, Path("."), seed)
+    own = _table(holdout) if holdout is not None else 0.2
+    return from_frame(_table(real), target=target, entity=entity, holdout=own, seed=seed)
+
+
+def _identity(uses: Any, seed: int, anchor: Real, table: pl.DataFrame, name: str, note: str | None) -> dict[str, Any]:
+    need = RealNeed(path=anchor.source, target=anchor.target, entity=anchor.entity)
     spec = Spec(name="evaluate", seed=seed, real=need, generate=[{"use": "external"}], evaluate=uses)
     return {
         "name": name,
         "digest": digest("external", seed, anchor.digest, name, table.height, table.columns),
-        "spec": spec.model_dump(mode="json"),
+        "spec": spec.model_dump(mode="json", exclude={"base"}),
         "checks": [],
         "cells": [],
         "real": about_real(anchor, None),
-        "external": {"name": name, "rows": table.height, "notes": [] if need.holdout != 0.2 else [UNSEEN]},
+        "external": {"name": name, "rows": table.height, "notes": [note] if note else []},
     }
