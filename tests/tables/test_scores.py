@@ -38,6 +38,13 @@ def test_recall_counts_members_above_the_hundredth_stranger():
     assert scores.recall_at(0.01, members, strangers, *ones)[0] == 0.5  # 2 of 200 reach 198
 
 
+def test_strangers_who_are_copies_too_do_not_hide_the_members():
+    strangers, members = np.r_[np.ones(8), np.zeros(192)], np.r_[np.ones(50), np.zeros(50)]
+    ones = np.ones((1, 100)), np.ones((1, 200))
+    assert scores.recall_at(0.01, members, strangers, *ones)[0] == 0.125  # 2 of 8 tied strangers: a quarter of 50%
+    assert scores.recall_at(0.01, np.ones(5), np.ones(200), np.ones((1, 5)), ones[1])[0] == 0.01  # no information
+
+
 def test_quantiles_respect_weights():
     w = np.array([[1.0, 1, 1, 1], [0, 0, 4, 0]])
     got = scores.quantiles(np.array([10.0, 20, 30, 40]), np.array([0.0, 0.5, 1.0]), w)

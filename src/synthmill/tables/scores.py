@@ -33,13 +33,20 @@ def auc(positive: Floats, negative: Floats, w_positive: Floats, w_negative: Floa
 
 
 def recall_at(rate: float, positive: Floats, negative: Floats, w_positive: Floats, w_negative: Floats) -> Floats:
-    """True-positive rate at the threshold that at most `rate` (but at least one) of the negatives reach."""
+    """True-positive rate where `rate` (but at least one) of the negatives are accused.
+
+    Of those tied at the threshold the share is accused that reaches the rate, members and strangers alike (the ROC
+    curve's straight segment): a few strangers who are exact copies themselves must not hide a thousand members.
+    """
     order = np.argsort(-negative, kind="stable")
     reached = np.cumsum(w_negative[:, order], axis=1)
     allowed = np.maximum(1.0, np.floor(rate * w_negative.sum(axis=1)))
     at = np.minimum((reached < allowed[:, None]).sum(axis=1), len(order) - 1)
-    threshold = negative[order][at]
-    return np.array([np.average(positive > t, weights=w) for t, w in zip(threshold, w_positive, strict=True)])
+    out = []
+    for t, room, w, v in zip(negative[order][at], allowed, w_positive, w_negative, strict=True):
+        part = (room - v[negative > t].sum()) / max(1e-9, v[negative == t].sum())
+        out.append(np.average((positive > t) + min(1.0, part) * (positive == t), weights=w))
+    return np.array(out)
 
 
 def r_squared(truth: Floats, guess: Floats, w: Floats) -> Floats:
