@@ -50,7 +50,7 @@ def test_a_repeated_extreme_is_no_tail():
     wage = np.where(np.arange(1000) < 900, 0.0, np.arange(1000.0))
     frame = pl.DataFrame({"wage": wage})
     m = measure(frame, train=frame, holdout=frame, schema=evidence(FRESH).schema.select(["wage"]))["tails"]
-    assert [t["tail"].split()[0] for t in m.detail["tails"]] == ["above"]
+    assert [t["tail"].split()[0] for t in m.detail["tails"]] == ["highest"]
     assert m.value == 1.0
 
 

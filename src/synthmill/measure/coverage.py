@@ -16,7 +16,7 @@ from synthmill.tables.interval import UNKNOWN, Estimate, entities, measured, res
 from synthmill.tables.space import Space, nearest
 
 _RARE = 0.05
-_FEWEST = 5
+_FEWEST = 10
 _LEVELS = np.linspace(0, 1, 30)
 
 
@@ -28,7 +28,7 @@ class Coverage:
     (the "naive" variant of synthcity). Beta-recall of fresh real rows is about 0.5, not 1.
     `tails`: for every categorical level and every missing-value pattern with a train share below 5%, and each number
     below train's 1% or above its 99% quantile: min(1, synthetic share / held-out share), averaged over those that at
-    least 5 held-out rows show. rows: the most of each side for precision and recall; tails use every row.
+    least 10 held-out entities show. rows: the most of each side for precision and recall; tails use every row.
     """
 
     rows: Annotated[int, Field(ge=10)] = 4_000
@@ -88,7 +88,7 @@ def _tails(evidence: Evidence, tables: list[pl.DataFrame]) -> Measure:
     detail: list[dict[str, Any]] = []
     for name in evidence.schema.modelled:
         for label, (real, made) in _rare(evidence, tables, name).items():
-            if real.sum() < _FEWEST:
+            if len(np.unique(groups[real])) < _FEWEST:
                 continue
             share = w[:, real].sum(axis=1) / total
             with np.errstate(divide="ignore", invalid="ignore"):
@@ -96,7 +96,7 @@ def _tails(evidence: Evidence, tables: list[pl.DataFrame]) -> Measure:
                     held.append(np.where(share > 0, np.minimum(1, rows.mean() / share), np.nan))
             detail.append({"column": name, "tail": label, "real": float(share[0]), "synthetic": float(made[0].mean())})
     if not detail:
-        return measured("tails", [UNKNOWN], "higher", note=f"no tail has {_FEWEST} held-out rows")
+        return measured("tails", [UNKNOWN], "higher", note=f"no tail has {_FEWEST} held-out entities")
     estimates = [Estimate(np.nanmean(r, axis=0), int(groups.max()) + 1) for r in ratios]
     return measured("tails", estimates, "higher", detail={"tails": detail}, note=f"{len(detail)} tails")
 
@@ -119,8 +119,8 @@ def _rare(evidence: Evidence, tables: list[pl.DataFrame], name: str) -> dict[str
             # a tail that is mostly one repeated value (zero income) is no tail: step past it
             below = np.less_equal if (known <= low).mean() < _RARE else np.less
             above = np.greater_equal if (known >= high).mean() < _RARE else np.greater
-            out[f"below {low:g}"] = below(columns[0], low), [below(c, low) for c in columns[1:]]
-            out[f"above {high:g}"] = above(columns[0], high), [above(c, high) for c in columns[1:]]
+            out["lowest 1%"] = below(columns[0], low), [below(c, low) for c in columns[1:]]
+            out["highest 1%"] = above(columns[0], high), [above(c, high) for c in columns[1:]]
         return out
     (coded, *others), size = codes([train, *parts])
     share = np.bincount(coded, minlength=size) / max(1, len(coded))
