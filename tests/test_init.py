@@ -93,6 +93,27 @@ def test_tables_without_much_to_propose(tmp_path: Path) -> None:
         assert "# target" in text
 
 
+def test_an_identifier_that_repeats_is_the_entity(tmp_path: Path) -> None:
+    _, spec = _spec(tmp_path, SHOP.with_columns(customer_id=pl.Series(RNG.integers(0, 500, N))))
+    assert spec.real is not None
+    assert spec.real.entity == "customer_id"
+
+
+def test_nothing_is_predicted_from_texts_alone(tmp_path: Path) -> None:
+    texts = pl.DataFrame(
+        {"label": ["ham", "spam"] * 50, "text": [f"a message of many words number {i}" for i in range(100)]}
+    )
+    text, spec = _spec(tmp_path, texts)
+    assert "# target" in text
+    assert list(spec.release) == ["fidelity.shapes", "privacy.membership"]
+
+
+@pytest.mark.parametrize(("rows", "bar"), [(50, "<= 0.75"), (2_000, "<= 0.6"), (20_000, "<= 0.55")])
+def test_the_privacy_bar_is_one_that_so_many_rows_can_prove(tmp_path: Path, rows: int, bar: str) -> None:
+    _, spec = _spec(tmp_path, pl.DataFrame({"x": RNG.normal(size=rows), "y": RNG.normal(size=rows)}))
+    assert str(spec.release["privacy.membership"]) == bar
+
+
 def test_a_target_that_is_not_there_is_refused() -> None:
     with pytest.raises(Refusal, match="did you mean 'income'"):
         propose(adult_path(), target="incom")

@@ -49,21 +49,20 @@ def propose(
     real = from_frame(frame, target=target, holdout=None, accept_synthetic=True)
     train, schema = real.train, real.schema
     guess, why = (target, "as you said") if target else _target(schema)
-    classes = guess is not None and schema[guess].kind == "integer" and train[guess].n_unique() <= _CLASSES
-    if classes:
+    if guess is not None and schema[guess].kind == "integer" and train[guess].n_unique() <= _CLASSES:
         schema = from_frame(frame, columns={str(guess): "categorical"}, holdout=None, accept_synthetic=True).schema
     parts = [
-        _head(path, table, out, train, schema, guess, why, real.depth, classes),
+        _head(path, table, out, train, schema, guess, why, real.depth),
         _cover(train, schema, guess),
         _generate(schema),
         _verify(train, schema),
-        _rest(guess),
+        _rest(guess, train.height),
     ]
     return "\n".join(itertools.chain.from_iterable(parts)) + "\n"
 
 
 def _head(path: str | Path, table: str | None, out: str | Path | None, train: pl.DataFrame, schema: Schema,
-          target: str | None, why: str, depth: int, classes: bool) -> Iterator[str]:  # fmt: skip
+          target: str | None, why: str, depth: int) -> Iterator[str]:  # fmt: skip
     shown = str(path)
     if "://" not in shown:
         folder = Path(out).parent if out is not None else Path()
@@ -88,9 +87,8 @@ def _head(path: str | Path, table: str | None, out: str | Path | None, train: pl
             yield f"  columns: {{{_yaml(target)}: categorical}}  # classes, not quantities: it has few values"
     else:
         yield "  # target: column  # what a model would predict; none was found to guess"
-    for key in schema.of("identifier"):
-        if train[key].n_unique() < train.height:
-            yield f"  # entity: {_yaml(key)}  # if rows with the same {key} belong together: they are then split together"
+    if entity := _entity(train, schema):
+        yield f"  entity: {_yaml(entity)}  # rows with the same {entity} stay together when some are held out"
     yield "  holdout: 0.2  # never seen by anything that learns; or the path of your own held-out file"
     if depth:
         yield "  accept_synthetic: true  # some of these rows were made, not measured"
@@ -102,6 +100,12 @@ def _head(path: str | Path, table: str | None, out: str | Path | None, train: pl
     for c in schema:
         yield f"  #   {c.name:{width}}  {_summary(c, train[c.name])}"
     yield ""
+
+
+def _entity(train: pl.DataFrame, schema: Schema) -> str | None:
+    """The first identifier that repeats: whoever it names must not be learned from and held out at once."""
+    known = {n: train[n].drop_nulls() for n in schema.of("identifier")}
+    return next((n for n, s in known.items() if s.n_unique() < len(s)), None)
 
 
 def _summary(c: Column, s: pl.Series) -> str:
@@ -131,6 +135,8 @@ def _outward(c: Column, value: float, up: bool = False) -> str:
 
 
 def _target(schema: Schema) -> tuple[str | None, str]:
+    if len(schema.modelled) < 2:
+        return None, ""  # nothing to predict it from
     named = [c.name for wanted in _TARGETS for c in schema if c.name.lower() == wanted and c.name in schema.modelled]
     if named:
         return named[0], "a guess from its name"
@@ -228,7 +234,7 @@ def _column(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _rest(target: str | None) -> Iterator[str]:
+def _rest(target: str | None, rows: int) -> Iterator[str]:
     yield "filter:"
     yield "  - use: duplicates  # up to the real table's own rate"
     yield "  - use: copies      # nearer to a real record than real records are to one another"
@@ -243,7 +249,9 @@ def _rest(target: str | None) -> Iterator[str]:
     yield '  fidelity.shapes: ">= 0.9"'
     if target:
         yield '  utility.gap: "<= 0.05"'
-    yield '  privacy.membership: "<= 0.55"'
+    # half of a fifth of the rows are the attack's strangers; without any signal its AUC strays from 0.5 by 1 / sqrt(6 n)
+    chance = 2.5 / math.sqrt(6 * max(1, rows // 10))
+    yield f'  privacy.membership: "<= {min(0.75, max(0.55, math.ceil(20 * (0.5 + chance)) / 20)):g}"'
 
 
 def _yaml(value: Any) -> str:

@@ -130,7 +130,7 @@ def _number(known: pl.Series, levels: int, bare: Column) -> Column:
     integer = known.dtype.is_integer()
     name = _words(known.name)
     whole = integer or bool((known == known.round(0)).all())  # pandas makes floats of integers with gaps
-    if levels == 2 and whole:
+    if levels == 2 and whole and float(known.abs().max()) < 10:  # type: ignore[arg-type]
         return bare  # a code, not a quantity
     if whole and (integer or re.fullmatch(_KEY, name)) and _is_key(known, levels, name):
         return replace(bare, kind="identifier", format="integer", note=_repeats(known, levels))
