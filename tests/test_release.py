@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synthmill.evaluate import Evaluation
+from synthmill.evaluation import Evaluation
 from synthmill.plugins import Measure
 from synthmill.refusal import Refusal
 from synthmill.release import check_bars, judge

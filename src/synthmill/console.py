@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from .evaluate import Evaluation
+from .evaluation import Evaluation
 from .frame import Status
 from .job import Progress
 from .prepare import Prepared

@@ -170,7 +170,7 @@ def prepared_from(spec: str | Path | Spec, real: Real | None = None) -> Prepared
 
 def _check_evaluation(spec: Spec, source: str) -> None:
     """Metrics and bars are needed last, and checked first."""
-    from .evaluate import check_uses
+    from .evaluation import check_uses
     from .release import check_bars
 
     for j, use in enumerate(spec.evaluate):

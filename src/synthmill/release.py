@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from operator import ge, gt, le, lt
 from typing import Any
 
-from .evaluate import Evaluation, prefix
+from .evaluation import Evaluation, prefix
 from .plugins import find
 from .refusal import Refusal, choices
 from .spec import Bar

@@ -19,7 +19,7 @@ from synthmill import __version__
 from synthmill.blending import Blend, blend, save
 from synthmill.candidates import Made
 from synthmill.cells import Cell
-from synthmill.evaluate import Evaluation, evaluate
+from synthmill.evaluation import Evaluation, evaluate
 from synthmill.frame import Status, payload
 from synthmill.job import Job, Watch
 from synthmill.line import Filling, fill

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from synthmill.evaluate import Evaluation, evaluate
+from synthmill.evaluation import Evaluation, evaluate
 from synthmill.frame import digest, payload
 from synthmill.profile import profile
 from synthmill.real import Real, from_frame

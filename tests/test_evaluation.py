@@ -8,7 +8,7 @@ import pytest
 
 from population import BOOTSTRAP, FRESH, HOLDOUT, REAL, TRAIN, evidence, people
 from synthmill.cells import grid
-from synthmill.evaluate import Evaluation, at_real_shares, evaluate, reference
+from synthmill.evaluation import Evaluation, at_real_shares, evaluate, reference
 from synthmill.measure.detection import Detection
 from synthmill.measure.utility import Utility
 from synthmill.plugins import Evidence, Measure
