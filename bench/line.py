@@ -217,7 +217,7 @@ def evaluate(folder: str) -> dict[str, Any]:
     """Every metric on Adult with three draws, floors and ceilings."""
     import polars as pl
 
-    from synthmill.evaluate import evaluate as measure
+    from synthmill.evaluation import evaluate as measure
     from synthmill.prepare import prepare
     from synthmill.spec import parse_spec
     from synthmill.verbs.make import further_draw
