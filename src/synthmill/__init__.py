@@ -8,6 +8,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _DOORS = {
+    "propose": "init",
     "make": "verbs.make",
     "extend": "verbs.extend",
     "blend": "verbs.blend",

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -15,11 +16,12 @@ from .cover import cells_of
 from .job import Job, Station
 from .lineage import Source, depth_after, version_of
 from .plugins import build, relative_to
-from .real import Real, load
+from .real import Real, from_frame, load
 from .refusal import Refusal
 from .run import Run
 from .schema import MODELLED
-from .spec import Spec, Use, load_spec
+from .spec import RealNeed, Spec, Use, load_spec
+from .tables.read import from_any, read
 
 Say = Callable[[str], None]
 
@@ -117,19 +119,21 @@ def _files(folder: Path) -> dict[str, str]:
     }
 
 
-def prepare(spec: Spec, source: str = "spec", base: Path | None = None, real: Real | None = None) -> Prepared:
-    """Reads and builds; raises Refusal for whatever is wrong before any work starts. real: instead of `spec.real.path`."""
+def prepare(spec: Spec, source: str = "spec", base: Path | None = None, given: Any = None) -> Prepared:
+    """Reads and builds; raises Refusal for whatever is wrong before any work starts.
+
+    given: the real data instead of `spec.real.path`: a Real, or a polars, pandas or Arrow table.
+    """
     base = base or Path(".")
     with relative_to(base):
         made = maker(spec.generate, source)
-        _check_evaluation(spec, source)
-        if real is None and spec.real is not None:
-            if spec.real.path is None:
-                raise Refusal(f"{source}: real: 'path' is required (or give the frame in Python)")
-            real = load(spec.real, base, spec.seed)
         verify = _stations("verify", spec.verify, source)
         filters = _stations("filter", spec.filter, source)
         monitors = _stations("monitor", spec.monitor, source)
+        _check_evaluation(spec, source)
+    real = (
+        _real(spec, base, source) if given is None else given if isinstance(given, Real) else _framed(spec, base, given)
+    )
     needy = [
         s.use for s in [*filters, *monitors] if hasattr(s.plugin, "fit") and getattr(s.plugin, "needs_real", False)
     ]
@@ -160,8 +164,30 @@ def prepare(spec: Spec, source: str = "spec", base: Path | None = None, real: Re
     return Prepared(spec, source, base, real, job, notes=list(real.notes) if real else [])
 
 
-def prepared_from(spec: str | Path | Spec, real: Real | None = None) -> Prepared:
-    """From a spec's file or the Spec itself."""
+def _real(spec: Spec, base: Path, source: str) -> Real | None:
+    if spec.real is None:
+        return None
+    if spec.real.path is None:
+        raise Refusal(f"{source}: real: 'path' is required (or give the table in Python)")
+    return load(spec.real, base, spec.seed)
+
+
+def _framed(spec: Spec, base: Path, table: Any) -> Real:
+    """The anchor made of a table given in Python, as the spec's `real` asks."""
+    need = spec.real or RealNeed()
+    return from_frame(
+        from_any(table)[0],
+        target=need.target,
+        entity=need.entity,
+        holdout=read(base / need.holdout) if isinstance(need.holdout, str) else need.holdout,
+        columns=need.columns,
+        seed=spec.seed,
+        accept_synthetic=need.accept_synthetic,
+    )
+
+
+def prepared_from(spec: str | Path | Spec, real: Any = None) -> Prepared:
+    """From a spec's file or the Spec itself. real: as in `prepare`."""
     if isinstance(spec, Spec):
         return prepare(spec, "spec", Path("."), real)
     loaded, base = load_spec(spec)

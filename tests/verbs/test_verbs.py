@@ -280,6 +280,17 @@ def test_any_tools_table_can_be_evaluated(tmp_path: Path) -> None:
     assert (folder / "report.html").is_file()
 
 
+def test_the_real_data_may_be_a_table_in_python(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    need = synthmill.Spec(**{**SPEC, "real": {"target": "income"}, "evaluate": [], "release": {}})
+    table = pandas.read_csv("mine.csv")
+    first = synthmill.make(need, tmp_path / "run", table)
+    assert first.accepted == 80
+    assert synthmill.extend(tmp_path / "run", 1, real=table).accepted == 82
+    with pytest.raises(Refusal, match="'path' is required"):
+        synthmill.extend(tmp_path / "run", 1)
+
+
 def test_report_is_written_anew(capsys: pytest.CaptureFixture[str]) -> None:
     Path("run/report.html").unlink()
     assert said(capsys, "report", "run").split() == ["run/report.html", "run/README.md", "run/croissant.json"]

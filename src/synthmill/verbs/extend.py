@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from synthmill.prepare import prepare
-from synthmill.real import Real
 from synthmill.refusal import Refusal, choices
 from synthmill.run import Run
 from synthmill.spec import load_spec
@@ -14,7 +14,7 @@ from .make import Observer, Result, identity, make
 
 
 def extend(
-    root: str | Path, quota: int, cell: str | None = None, real: Real | None = None, observer: Observer | None = None
+    root: str | Path, quota: int, cell: str | None = None, real: Any = None, observer: Observer | None = None
 ) -> Result:
     """Adds `quota` accepted records to every cell, or to the one with that label, and runs the line on.
 

@@ -68,13 +68,14 @@ class Observer:
 def make(
     spec: str | Path | Spec,
     out: str | Path | None = None,
-    real: Real | None = None,
+    real: Any = None,
     observer: Observer | None = None,
     fresh: bool = False,
 ) -> Result:
     """Runs the whole line and returns what came of it. The same call continues a run that was stopped.
 
-    out: the run directory (default `runs/<name>`). fresh: start anew even if a run is there.
+    out: the run directory (default `runs/<name>`). real: the real data as a polars, pandas or Arrow table, instead of the
+    spec's file; a run that was made so needs it again to be extended. fresh: start anew even if a run is there.
     Raises Refusal for bad input (code 2) and when a generator or a check failed on everything (code 1).
     """
     observer = observer or Observer()
