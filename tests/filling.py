@@ -35,7 +35,6 @@ def start(root: Path, env: dict[str, str] | None = None, **options: Any) -> subp
 
 def main(root: str, options: dict[str, Any]) -> int:
     from lines import hard, run_job
-
     from synthmill.refusal import Refusal
 
     if "exit_at" in options:

@@ -23,7 +23,10 @@ COLOURS = {"colour": ["red", "blue"]}
 def job(generate: Any = "toys:Coin", quota: int = 100, axes: Any = None, **options: Any) -> Job:
     uses = [{"use": generate}] if isinstance(generate, str) else generate if isinstance(generate, list) else [generate]
     stations = {
-        name: [Station(u if isinstance(u, str) else u["use"], build("verify", {"use": u} if isinstance(u, str) else u)) for u in options.pop(name, [])]
+        name: [
+            Station(u if isinstance(u, str) else u["use"], build("verify", {"use": u} if isinstance(u, str) else u))
+            for u in options.pop(name, [])
+        ]
         for name in ("verify", "filters", "monitors")
     }
     return Job(

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from filling import start
 from lines import bytes_of, check_succeeded, hard, run_job
-
 from synthmill.run import Run
 
 
@@ -43,7 +43,11 @@ class Gone(BaseException):
 def _dies_at(patch: pytest.MonkeyPatch, at: int) -> list[int]:
     """os.replace, os.fsync and Path.unlink end everything from their n-th call on, clean-up included."""
     calls = [0]
-    for holder, name, real in ((os, "replace", os.replace), (os, "fsync", lambda _: None), (Path, "unlink", Path.unlink)):
+    for holder, name, real in (
+        (os, "replace", os.replace),
+        (os, "fsync", lambda _: None),
+        (Path, "unlink", Path.unlink),
+    ):
 
         def counted(*args: Any, real: Any = real, **options: Any) -> Any:
             calls[0] += 1

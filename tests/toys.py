@@ -67,7 +67,10 @@ class Trouble:
             "none": None,
             "columns": frame.rename({"x": "y"}),
             "types": frame.with_columns(
-                pl.when(pl.int_range(pl.len()) % 2 == 0).then(pl.lit("many")).otherwise(pl.col("x").cast(pl.String)).alias("x")
+                pl.when(pl.int_range(pl.len()) % 2 == 0)
+                .then(pl.lit("many"))
+                .otherwise(pl.col("x").cast(pl.String))
+                .alias("x")
             ),
             "rows": pl.concat([frame, frame]),
             "lazy": frame.lazy(),
@@ -177,21 +180,16 @@ class MoodyFilter(Moody):
 
 @dataclass
 class Slow:
-    """A coin that waits, and counts how many wait at once. seconds: of the k-th request, by place in `naps`."""
+    """A coin that waits. naps: seconds, one request after the other."""
 
     naps: list[float] = field(default_factory=lambda: [0.01])
     kind: str = "io"
-    now: int = 0
-    most: int = 0
 
     def schema(self) -> dict[str, pl.DataType]:
         return Coin().schema()
 
     def generate(self, request: Request) -> pl.DataFrame:
-        self.now += 1
-        self.most = max(self.most, self.now)
         time.sleep(self.naps[request.k % len(self.naps)])
-        self.now -= 1
         return Coin().generate(request)
 
 
@@ -224,3 +222,11 @@ class Stuck:
     def generate(self, request: Request) -> pl.DataFrame:
         with self.lock:
             return Coin().generate(request)
+
+
+@dataclass
+class Few:
+    """Passes one x in fifty."""
+
+    def judge(self, frame: pl.DataFrame) -> Verdicts:
+        return Verdicts.where(frame["x"] % 50 == 0, "too common")
