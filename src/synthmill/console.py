@@ -168,14 +168,15 @@ def made(result: Result) -> int:
 def evaluated(evaluation: Evaluation) -> None:
     """Every measure with its interval, its floor and its ceiling."""
     table = Table(box=None, padding=(0, 2), header_style="dim")
-    for head in ("measure", "value", "95% interval", "floor", "fresh real"):
-        table.add_column(head, justify="left" if head == "measure" else "right")
+    table.add_column("measure", min_width=max((len(m.name) for m in evaluation.measures), default=0))
+    for head in ("value", "95% interval", "floor", "fresh real"):
+        table.add_column(head, justify="right", no_wrap=True)
     notes: dict[str, str] = {}
     for row in evaluation.measures:
         table.add_row(
             escape(row.name),
             _number(row.value),
-            f"{_number(row.low)} – {_number(row.high)}",
+            "–" if math.isnan(row.low) and math.isnan(row.high) else f"{_number(row.low)} – {_number(row.high)}",
             _number(row.floor),
             _number(row.ceiling),
         )

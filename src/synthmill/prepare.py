@@ -108,7 +108,11 @@ class Prepared:
             if hasattr(plugin, "fit") and self.real is not None:
                 columns = [c for c in self.real.schema.names if c in made]
                 say(f"fitting {station.use}")
-                plugin.fit(self.real.train.select(columns), self.real.schema.select(columns))
+                try:
+                    plugin.fit(self.real.train.select(columns), self.real.schema.select(columns))
+                except Refusal as e:
+                    said = str(e).removeprefix(f"{station.use}: ")
+                    raise Refusal(f"{self.source}: {station.use}: {said}", e.code) from None
 
 
 def _files(folder: Path) -> dict[str, str]:
@@ -169,7 +173,11 @@ def _real(spec: Spec, base: Path, source: str) -> Real | None:
         return None
     if spec.real.path is None:
         raise Refusal(f"{source}: real: 'path' is required (or give the table in Python)")
-    return load(spec.real, base, spec.seed)
+    try:
+        return load(spec.real, base, spec.seed)
+    except Refusal as e:
+        where = "" if str(e).startswith("real.") else "real: "
+        raise Refusal(f"{source}: {where}{e}", e.code) from None
 
 
 def _framed(spec: Spec, base: Path, table: Any) -> Real:

@@ -291,6 +291,17 @@ def test_the_real_data_may_be_a_table_in_python(tmp_path: Path) -> None:
         synthmill.extend(tmp_path / "run", 1)
 
 
+def test_a_spec_that_fails_while_fitting_leaves_no_run_behind(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = {**SPEC, "verify": [{"use": "rules", "all": ["age > 50", "age < 30"]}], "evaluate": [], "release": {}}
+    with pytest.raises(Refusal, match="age"):
+        synthmill.make(synthmill.Spec(**wrong), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(Refusal, match="age"):
+        synthmill.check(synthmill.Spec(**wrong))
+
+
 def test_report_is_written_anew(capsys: pytest.CaptureFixture[str]) -> None:
     Path("run/report.html").unlink()
     assert said(capsys, "report", "run").split() == ["run/report.html", "run/README.md", "run/croissant.json"]

@@ -131,8 +131,13 @@ def about_real(real: Real, licence: str | None) -> dict[str, Any]:
 
 def _run(prepared: Prepared, run: Run, observer: Observer) -> Result:
     _keep_spec(prepared, run)
-    with _timed(run, "fit"):
-        prepared.fit(observer.say, run)
+    try:
+        with _timed(run, "fit"):
+            prepared.fit(observer.say, run)
+    except Refusal:
+        if not run.manifest["parts"] and not run.manifest["wip"]:
+            shutil.rmtree(run.root)  # nothing was made: the corrected spec shall not find another's run in its place
+        raise
     job = prepared.job
     job.cells = extended(job.cells, run)
     observer.say(
