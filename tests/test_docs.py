@@ -178,7 +178,7 @@ def test_every_measure_is_told() -> None:
         told = table(text, f"`{use}`")
         measures = {m for m in find("measure", use).measures if not m.endswith("_unfiltered")}
         assert set(told) == measures
-        assert parameters(find("measure", use)).keys() <= {w for w in re.findall(r"`(\w+)`", text)}
+        assert parameters(find("measure", use)).keys() <= set(re.findall(r"`(\w+)`", text))
 
 
 def test_the_house_is_as_drawn() -> None:
