@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
 from filling import start
@@ -142,3 +145,55 @@ def test_ctrl_c_keeps_what_was_admitted(tmp_path: Path, reference: Path) -> None
     assert Run.open(root).data().height > 0
     check_succeeded(*run_job(hard(), root))
     check_same(root, reference)
+
+
+def test_ctrl_c_inside_an_admission_waits_until_it_is_whole(tmp_path: Path, reference: Path) -> None:
+    """Half an admission, saved, would lose rows that were already counted."""
+    made = hard(checkpoint=1e9)
+    fresh = made.filters[1].plugin
+    remember, calls = fresh.remember, iter(range(1000))
+
+    def pressed(admitted: pl.DataFrame) -> None:
+        if next(calls) == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        remember(admitted)
+
+    fresh.remember = pressed
+    with pytest.raises(KeyboardInterrupt):
+        run_job(made, tmp_path / "run")
+    run = Run.open(tmp_path / "run")
+    assert run.data().height == sum(run.manifest["state"]["ledger"]["accepted"]) > 0
+    check_succeeded(*run_job(hard(), tmp_path / "run"))
+    check_same(tmp_path / "run", reference)
+
+
+SPEC = """
+name: slow
+cover: {total: 2000}
+generate: {use: "toys:Slow", naps: [0.02], kind: cpu}
+fill: {size: 10, window: 4}
+engine: {kind: serial, checkpoint: 1000}
+"""
+
+
+def test_ctrl_c_at_the_command_line(tmp_path: Path) -> None:
+    (tmp_path / "spec.yaml").write_text(SPEC)
+    command = [sys.executable, "-m", "synthmill.cli", "make", "spec.yaml", "-o", "run"]
+    paths = os.pathsep.join([str(Path(__file__).parent), *(p for p in sys.path if p)])
+    child = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": paths},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (tmp_path / "run/wip").exists() and child.poll() is None:
+        time.sleep(0.01)
+    time.sleep(1.0)
+    child.send_signal(signal.SIGINT)
+    out, said = child.communicate(timeout=60)
+    assert child.returncode == 130, out + said
+    assert said.strip().splitlines()[-1] == "synthmill: stopped; the same command continues"
+    assert "Traceback" not in said
+    assert 0 < Run.open(tmp_path / "run").data().height < 2000

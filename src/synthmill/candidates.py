@@ -192,13 +192,19 @@ def _cast(s: pl.Series, dtype: pl.DataType) -> tuple[pl.Series, pl.Series | None
     if s.dtype == dtype:
         return s, None
     try:
-        cast = s.cast(dtype, strict=False)
+        cast = _dates(s, dtype) if s.dtype == pl.String and dtype.is_temporal() else s.cast(dtype, strict=False)
         lost = s.is_not_null() & cast.is_null()
         if s.dtype != pl.String and (dtype.is_integer() or dtype.is_temporal() or dtype == pl.Boolean):
             lost = lost | (s != cast.cast(s.dtype)).fill_null(False)  # 1.5 as an integer would be cut, not cast
     except FAILURES:
         return _nulls(s.name, dtype, len(s)), pl.repeat(True, len(s), eager=True)
     return cast, lost if lost.any() else None
+
+
+def _dates(s: pl.Series, dtype: pl.DataType) -> pl.Series:
+    """ISO 8601 alone: a format guessed from the first row would make a value depend on its neighbours."""
+    written = "%Y-%m-%d" if dtype == pl.Date else "%Y-%m-%d %H:%M:%S%.f"
+    return s.str.replace("T", " ", literal=True).str.strptime(dtype, written, strict=False)  # type: ignore[arg-type]
 
 
 def _nulls(name: str, dtype: Any, n: int) -> pl.Series:
