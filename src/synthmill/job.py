@@ -70,7 +70,7 @@ class Job:
 
     @property
     def window(self) -> int:
-        return self.fill.window or (64 if self.maker.kind == "io" else 16)
+        return self.fill.window or (max(64, 2048 // self.size) if self.maker.kind == "io" else 16)
 
     @property
     def group(self) -> int:
