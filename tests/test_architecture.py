@@ -22,7 +22,7 @@ ORDER = (
     ("spec", "conformance"),
     ("real", "run", "engine", "compose", "cover", "evaluation", "profile", "resample"),
     ("candidates", "job", "blending", "release", "init"),
-    ("line", "prepare", "report"),
+    ("line", "prepare", "documents"),
     ("verbs",),
     ("console",),
     ("cli",),
@@ -104,10 +104,10 @@ def test_plugins_import_only_vocabulary_and_shared_mathematics() -> None:
             assert {room(m) for m in own(path)} <= {*allowed, room(module)}, module
 
 
-def test_the_report_reads_runs_and_nothing_that_makes_them() -> None:
+def test_the_documents_read_runs_and_nothing_that_makes_them() -> None:
     for module, path in MODULES.items():
-        if room(module) == "report":
-            assert {room(m) for m in own(path)} <= {"report", "run", "profile", *ORDER[0], "tables"}, module
+        if room(module) == "documents":
+            assert {room(m) for m in own(path)} <= {"documents", "run", "profile", *ORDER[0], "tables"}, module
 
 
 def test_no_import_cycles() -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from lines import bytes_of, job, run_job
 
+from lines import bytes_of, job, run_job
 from synthmill.frame import Status
 
 
@@ -87,7 +87,9 @@ def test_a_spent_budget_is_a_shortfall(tmp_path: Path) -> None:
 def test_the_engine_changes_no_bytes(tmp_path: Path, kind: str) -> None:
     base = job(quota=300, verify=["toys:Odd"], filters=["toys:Fresh"])
     run_job(base, tmp_path / "base")
-    other = job(quota=300, verify=["toys:Odd"], filters=["toys:Fresh"], engine={"kind": kind, "workers": 2, "checkpoint": 0})
+    other = job(
+        quota=300, verify=["toys:Odd"], filters=["toys:Fresh"], engine={"kind": kind, "workers": 2, "checkpoint": 0}
+    )
     run_job(other, tmp_path / "other")
     assert bytes_of(tmp_path / "base") == bytes_of(tmp_path / "other")
 
@@ -95,7 +97,13 @@ def test_the_engine_changes_no_bytes(tmp_path: Path, kind: str) -> None:
 def test_the_engine_changes_no_bytes_of_generators_that_wait(tmp_path: Path) -> None:
     coin = {"use": "toys:Coin", "kind": "io"}
     for workers in (1, 8):
-        made = job(coin, quota=150, verify=["toys:Odd"], fill={"size": 5, "window": 20, "group": 7}, engine={"workers": workers})
+        made = job(
+            coin,
+            quota=150,
+            verify=["toys:Odd"],
+            fill={"size": 5, "window": 20, "group": 7},
+            engine={"workers": workers},
+        )
         run_job(made, tmp_path / str(workers))
     assert bytes_of(tmp_path / "1") == bytes_of(tmp_path / "8")
 

@@ -8,13 +8,14 @@ from typing import Any
 __version__ = "0.1.0"
 
 _DOORS = {
-    "propose": "init",
+    "init": "verbs.init",
+    "check": "verbs.check",
+    "preview": "verbs.preview",
     "make": "verbs.make",
     "extend": "verbs.extend",
     "blend": "verbs.blend",
     "trace": "verbs.trace",
-    "check": "verbs.check",
-    "preview": "verbs.preview",
+    "report": "verbs.report",
     "evaluate": "verbs.score",
     "fit": "verbs.fit",
     "load": "verbs.fit",

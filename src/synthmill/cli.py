@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from . import __version__
@@ -68,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("real")
     p.add_argument("-o", "--out", default="model", help="folder of the model (default: model)")
     p.add_argument("--use", default="tabular.copula", help="which generator (see: synthmill list)")
+    p.add_argument("--target", help="the column of classes, for generators that work class by class")
     p.add_argument("--table", help="table of a database")
 
     p = _verb(verbs, "sample", _sample, "rows from a fitted model, or from a run's")
@@ -130,15 +130,9 @@ def _outs(p: argparse.ArgumentParser) -> None:
 
 
 def _init(a: argparse.Namespace) -> None:
-    from .init import propose
-    from .run import sentences
+    from .verbs.init import init
 
-    out = Path(a.out)
-    if out.exists() and not a.force:
-        raise Refusal(f"{out}: is there already; --force overwrites it, -o names another")
-    text = propose(a.real, table=a.table, target=a.target, out=out)
-    with sentences(out):
-        out.write_text(text, "utf-8")
+    out = init(a.real, a.out, table=a.table, target=a.target, force=a.force)
     print(f"wrote {out}; read it, then: synthmill preview {out}")
 
 
@@ -168,7 +162,7 @@ def _make(a: argparse.Namespace) -> int:
 def _fit(a: argparse.Namespace) -> None:
     from .verbs.fit import fit_file
 
-    model = fit_file(a.real, a.use, a.table)
+    model = fit_file(a.real, a.use, a.table, a.target)
     model.save(a.out)
     print(f"fitted {a.use} on {a.real}; kept in {a.out}. Next: synthmill sample {a.out} -n 1000 -o rows.csv")
 
@@ -230,10 +224,9 @@ def _blend(a: argparse.Namespace) -> None:
 
 
 def _report(a: argparse.Namespace) -> None:
-    from .report import write_documents
-    from .run import Run
+    from .verbs.report import report
 
-    for path in write_documents(Run.open(a.run_dir)):
+    for path in report(a.run_dir):
         print(path)
 
 

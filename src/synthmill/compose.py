@@ -66,9 +66,13 @@ class Maker:
             return True
         return all(hasattr(s.plugin, "conditions") and s.plugin.conditions(list(axes)) for s in self.firsts)
 
-    def fit(self, train: pl.DataFrame, schema: Schema) -> None:
+    def fit(self, train: pl.DataFrame, schema: Schema, target: str | None = None) -> None:
+        """target: for generators that work class by class and were not given their own."""
         modelled = schema.modelled
         for step in self.firsts:
+            if target is not None and getattr(step.plugin, "target", "") is None:
+                step.plugin.target = target
+                step.config["target"] = target
             if hasattr(step.plugin, "fit"):
                 if not modelled:
                     raise Refusal(f"generate: {step.use}: the real data has no column a table model can learn")

@@ -35,14 +35,23 @@ def depth_after(parents: Iterable[int]) -> int:
 
 
 def version_of(plugin: object) -> str:
-    """Digest of the plugin's own source, so that an edited generator is a different generator."""
+    """What decides a plugin's behaviour: its declared `version`, or the source of its module, and of the functions it
+    was given (`functions`). An edited plugin is a different plugin."""
     declared = getattr(plugin, "version", None)
-    if declared:
-        return str(declared)
-    try:
-        return digest(inspect.getsource(type(plugin)))[:12]
-    except (OSError, TypeError):
-        return "unknown"
+    own = str(declared) if declared else source_digest(type(plugin))
+    given = [source_digest(f) for f in getattr(plugin, "functions", ())]
+    return digest(own, given)[:12] if given else own
+
+
+def source_digest(thing: Any) -> str:
+    """12 hex digits of the source of the module that defines a class or function; of its own source at a prompt."""
+    for part in (inspect.getmodule(thing), thing):
+        try:
+            if part is not None and getattr(part, "__name__", "") != "__main__":
+                return digest(inspect.getsource(part))[:12]
+        except (OSError, TypeError):
+            continue
+    return "unknown"
 
 
 def request_seed(seed: int, uses: list[str], cell: str, ordinal: int, *stream: object) -> int:

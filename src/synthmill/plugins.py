@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import inspect
 import pkgutil
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -214,6 +215,10 @@ def relative_to(folder: Path) -> Iterator[None]:
         _FOLDER.reset(token)
 
 
+BY_FILE = "_user_"
+"""How the names of modules begin that were loaded from a file: no other process can import them by name."""
+
+
 def load_object(name: str, at: str) -> Any:
     """`package.module:attribute` or `file.py:attribute`: the user's own code, imported by name, never evaluated."""
     where, _, attribute = name.rpartition(":")
@@ -237,10 +242,15 @@ def _module_of(where: str) -> Any:
     path = _FOLDER.get() / where
     if not path.is_file():
         raise FileNotFoundError(where)
-    spec = importlib.util.spec_from_file_location(f"_user_{path.stem}_{seed_of(str(path.resolve())):x}"[:60], path)
+    spec = importlib.util.spec_from_file_location(f"{BY_FILE}{path.stem}_{seed_of(str(path.resolve())):x}"[:60], path)
     assert spec is not None and spec.loader is not None  # noqa: PT018
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    sys.modules[spec.name] = module  # where dataclasses and type hints look names up
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[spec.name]
+        raise
     return module
 
 

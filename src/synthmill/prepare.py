@@ -80,8 +80,7 @@ class Prepared:
             say(
                 f"fitting {', '.join(s.use for s in job.maker.steps if hasattr(s.plugin, 'fit'))} on {real.train.height:,} real rows"
             )
-            self._name_target(real)
-            job.maker.fit(real.train, real.schema)
+            job.maker.fit(real.train, real.schema, real.target)
         if run and folder:
             job.maker.save(*folder)
             run.manifest["generate"] = job.maker.declared()
@@ -89,13 +88,6 @@ class Prepared:
             run.manifest["generators"] = [vars(s) for s in self.sources]
             run.manifest["models"] = _files(folder[0])
             run.commit()
-
-    def _name_target(self, real: Real) -> None:
-        """A generator that works class by class takes the need's target unless it was given its own."""
-        for step in self.job.maker.firsts:
-            if getattr(step.plugin, "target", "") is None and real.target is not None:
-                step.plugin.target = real.target
-                step.config["target"] = real.target
 
     def _fit_stations(self, say: Say, made: Mapping[str, pl.DataType]) -> None:
         """Checks learn first which columns candidates will have, then what train is like; monitors also what is planned."""

@@ -66,8 +66,8 @@ class Run:
             )
             if manifest["digest"] != identity["digest"]:
                 raise Refusal(
-                    f"{root}: holds the run of another spec or other real data ({manifest['digest'][:12]}, not "
-                    f"{identity['digest'][:12]}); choose another --out, or delete the folder"
+                    f"{root}: holds a run of another spec, other real data or other plugin code ({manifest['digest'][:12]}, "
+                    f"not {identity['digest'][:12]}); choose another --out, or start anew with --fresh"
                 )
             run = cls(root, manifest, lock)
             run._sweep()

@@ -15,6 +15,7 @@ from typing import Any
 
 import cloudpickle  # type: ignore[import-untyped]
 
+from synthmill.plugins import BY_FILE
 from synthmill.refusal import Refusal
 
 from . import Failure, overdue, sentence
@@ -36,6 +37,8 @@ class Processes:
     """
 
     def __init__(self, work: Callable[[Any], Any], workers: int, timeout: float) -> None:
+        for name in [m for m in sys.modules if m.startswith(BY_FILE)]:
+            cloudpickle.register_pickle_by_value(sys.modules[name])
         try:
             self._blob: bytes = cloudpickle.dumps((work, timeout))
         except Exception as e:

@@ -20,7 +20,7 @@ def blend(root: str | Path, real: float | None = None, per_cell: bool = False) -
 
     Raises Refusal for a run without real data.
     """
-    from synthmill.report import write_documents
+    from synthmill.documents import write_documents
 
     path = Path(root) / "spec.yaml"
     Run.open(root)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,12 +18,12 @@ from synthmill.compose import Maker, maker
 from synthmill.cover import level as typed_level
 from synthmill.frame import digest, seed_of
 from synthmill.lineage import depth_after
-from synthmill.plugins import Request
+from synthmill.plugins import Request, relative_to
 from synthmill.real import Real, from_frame
 from synthmill.refusal import Refusal, choices
 from synthmill.run import Run, atomic
 from synthmill.schema import Schema
-from synthmill.spec import Use
+from synthmill.spec import Use, load_spec
 from synthmill.tables.read import from_any, read
 
 VERSION = 1
@@ -60,6 +61,8 @@ class Model:
             rows = self.maker.generate(Request(k, asked, k, m, seeded))
             if "_error" in rows.columns:
                 rows = rows.filter(pl.col("_error").is_null())
+            if able and not rows.height and not tried:
+                raise Refusal(f"--where {cell.label}: the model knows no such rows")
             got.append(rows.select(list(self.maker.schema())).filter(holds(levels)).head(n - have))
             have, tried, k = have + got[-1].height, tried + m, k + 1
         if have < n:
@@ -97,6 +100,7 @@ class Model:
             "schema": self.schema.published() if self.schema else None,
             "depth": self.depth,
             "source": self.source,
+            "base": Path(os.path.relpath(".", folder)).as_posix(),
         }
         text = json.dumps(about, indent=1, default=str)
         atomic(folder / "model.json", lambda f: f.write(text.encode()))
@@ -133,12 +137,14 @@ def fit(
 def fit_real(real: Real, generate: str | Use | Sequence[Use], back: Any = None) -> Model:
     uses: list[Any] = [generate] if isinstance(generate, str | Mapping) else list(generate)
     made = maker([{"use": u} if isinstance(u, str) else u for u in uses], "generate")
-    made.fit(real.train, real.schema)
+    made.fit(real.train, real.schema, real.target)
     return Model(made, real.schema, depth_after([real.depth]), real.digest, back)
 
 
-def fit_file(path: str | Path, use: str = "tabular.copula", table: str | None = None) -> Model:
-    return fit_real(from_frame(read(path, table), holdout=None), use)
+def fit_file(
+    path: str | Path, use: str = "tabular.copula", table: str | None = None, target: str | None = None
+) -> Model:
+    return fit_real(from_frame(read(path, table), target=target, holdout=None), use)
 
 
 def load(folder: str | Path) -> Model:
@@ -153,13 +159,15 @@ def load(folder: str | Path) -> Model:
             "schema": (run.manifest["real"] or {}).get("schema"),
             "depth": run.manifest["generators"][0]["depth"],
             "source": run.manifest["digest"],
+            "base": load_spec(folder / "spec.yaml")[0].base or ".",
         }
     elif (folder / "model.json").is_file():
         about = _about(folder / "model.json")
     else:
         raise Refusal(f"{folder}: neither a saved model (model.json) nor a run (manifest.json)")
     schema = Schema.from_json(about["schema"]) if about["schema"] else None
-    made = maker(about["generate"], str(folder))
+    with relative_to(folder / about.get("base", ".")):
+        made = maker(about["generate"], str(folder))
     made.load(folder / "models", folder / "private" / "models", schema.names if schema else None)
     return Model(made, schema, about["depth"], about["source"])
 

@@ -23,6 +23,7 @@ from synthmill.evaluation import Evaluation, evaluate
 from synthmill.frame import Status, payload
 from synthmill.job import Job, Watch
 from synthmill.line import Filling, fill
+from synthmill.plugins import relative_to
 from synthmill.prepare import Prepared, Say, prepared_from
 from synthmill.real import Real, real_ids
 from synthmill.refusal import Refusal
@@ -82,7 +83,7 @@ def make(
     prepared = prepared_from(spec, real)
     root = Path(out) if out is not None else Path("runs") / prepared.spec.name
     if fresh and (root / "manifest.json").is_file():
-        _delete(root)
+        discard(root)
     run = Run.start(root, identity(prepared))
     try:
         return _run(prepared, run, observer)
@@ -90,7 +91,7 @@ def make(
         run.close()
 
 
-def _delete(root: Path) -> None:
+def discard(root: Path) -> None:
     """Only under the run's lock: another process may be working on it."""
     held = Run.start(root, {"digest": Run.open(root).manifest["digest"]})
     try:
@@ -131,6 +132,7 @@ def about_real(real: Real, licence: str | None) -> dict[str, Any]:
 
 def _run(prepared: Prepared, run: Run, observer: Observer) -> Result:
     _keep_spec(prepared, run)
+    run.manifest["spec"] = prepared.spec.model_dump(mode="json", exclude={"base"})
     try:
         with _timed(run, "fit"):
             prepared.fit(observer.say, run)
@@ -154,15 +156,16 @@ def _run(prepared: Prepared, run: Run, observer: Observer) -> Result:
 
 def finish(prepared: Prepared, result: Result, observer: Observer) -> None:
     """Everything after filling. Blend, bars and report may change on a finished run."""
+    from synthmill.documents import write_documents
     from synthmill.profile import profile
-    from synthmill.report import write_documents
 
     run, spec, real = result.run, prepared.spec, prepared.real
     if real is not None and (spec.blend or spec.evaluate) and result.accepted:
         with _timed(run, "blend"):
             result.blend = _blend(prepared, run, observer) if spec.blend else None
-        with _timed(run, "evaluate"):
+        with _timed(run, "evaluate"), relative_to(prepared.base):
             result.evaluation = _evaluate(prepared, result, observer) if spec.evaluate else None
+    _drop_what_is_no_longer_asked(run, result)
     if result.evaluation is not None:
         result.bars = judge(result.evaluation, spec.release)
     elif spec.release:
@@ -177,6 +180,15 @@ def finish(prepared: Prepared, result: Result, observer: Observer) -> None:
         train, schema, entity = (real.train, real.schema, real.entity) if real else (None, None, None)
         run.write("profile.json", json.dumps(profile(train, run.data(), schema, prepared.job.cells, entity)))
         write_documents(run)
+
+
+def _drop_what_is_no_longer_asked(run: Run, result: Result) -> None:
+    """An evaluation or blend of an earlier spec would be taken for this one's."""
+    if result.evaluation is None:
+        (run.root / "evaluation.json").unlink(missing_ok=True)
+    if result.blend is None:
+        for folder in ("blend", "private/blend"):
+            shutil.rmtree(run.root / folder, ignore_errors=True)
 
 
 def extended(cells: list[Cell], run: Run) -> list[Cell]:
@@ -248,13 +260,14 @@ def _evaluate(prepared: Prepared, result: Result, observer: Observer) -> Evaluat
     observer.say("evaluating on held-out real data")
     data = run.data()
     columns = payload(data)
+    seeds = range(1, DRAWS + 1) if job.maker.kind == "cpu" else ()  # what waits on something outside costs too much
     hidden = run.private_rejected().filter(pl.col("_status") == Status.FAIL).select(columns)
     made = evaluate(
         data.select(columns),
         real,
         prepared.spec.evaluate,
         seed=prepared.spec.seed,
-        draws=tuple(further_draw(job, d, min(data.height, DRAW_ROWS)) for d in range(1, DRAWS + 1)),
+        draws=tuple(further_draw(job, d, min(data.height, DRAW_ROWS)) for d in seeds),
         unfiltered=pl.concat([data.select(columns), hidden]) if hidden.height else None,
         blend=result.blend.frame.select(columns) if result.blend else None,
         cells=job.cells,

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from synthmill.documents import write_documents
 from synthmill.evaluation import Evaluation, evaluate
 from synthmill.frame import digest, payload
 from synthmill.profile import profile
 from synthmill.real import Real, from_frame
 from synthmill.real import load as load_real
 from synthmill.refusal import Refusal, choices
-from synthmill.report import write_documents
 from synthmill.run import Run
 from synthmill.spec import RealNeed, Spec
 from synthmill.tables.read import from_any, read
 
-from .make import Observer, about_real
+from .make import Observer, about_real, discard
 
 METRICS = ("fidelity", "detection", "coverage", "utility", "privacy")
 UNSEEN = "the holdout was set aside here: if the tool was fitted on the whole real file, privacy and utility look better than they are"
@@ -53,9 +54,13 @@ def score(
     uses = [{"use": m} for m in metrics]
     name = Path(source).name.split(".")[0] if isinstance(synthetic, str | Path) else "synthetic"
     root = Path(out) if out is not None else Path("runs") / f"evaluate-{name}"
-    run = Run.start(root, _identity(uses, seed, anchor, table, name, UNSEEN if holdout is None else None))
+    if (root / "manifest.json").is_file() and "external" in Run.open(root).manifest:
+        discard(root)  # an evaluation is cheap: the new one takes the old one's place
+    run = Run.start(root, _identity(uses, seed, anchor, table, name))
     try:
         made = evaluate(table, anchor, uses, seed=seed, progress=lambda what: observer.say(f"measuring {what}"))
+        if holdout is None:
+            made = replace(made, notes=(*made.notes, UNSEEN))
         run.write("evaluation.json", json.dumps(made.to_json(), indent=1))
         run.write("profile.json", json.dumps(profile(anchor.train, table, anchor.schema, entity=anchor.entity)))
         write_documents(run)
@@ -76,7 +81,7 @@ def _anchor(real: Any, holdout: Any, target: str | None, entity: str | None, see
     return from_frame(_table(real), target=target, entity=entity, holdout=own, seed=seed)
 
 
-def _identity(uses: Any, seed: int, anchor: Real, table: pl.DataFrame, name: str, note: str | None) -> dict[str, Any]:
+def _identity(uses: Any, seed: int, anchor: Real, table: pl.DataFrame, name: str) -> dict[str, Any]:
     need = RealNeed(path=anchor.source, target=anchor.target, entity=anchor.entity)
     spec = Spec(name="evaluate", seed=seed, real=need, generate=[{"use": "external"}], evaluate=uses)
     return {
@@ -86,5 +91,5 @@ def _identity(uses: Any, seed: int, anchor: Real, table: pl.DataFrame, name: str
         "checks": [],
         "cells": [],
         "real": about_real(anchor, None),
-        "external": {"name": name, "rows": table.height, "notes": [note] if note else []},
+        "external": {"name": name, "rows": table.height},
     }

@@ -35,6 +35,11 @@ class Program:
         if not callable(self._call):
             raise Refusal(f"program: function: {self.function} is not a function")
 
+    @property
+    def functions(self) -> tuple[Callable[..., Any], ...]:
+        """Whose source belongs to this plugin's identity."""
+        return (self._call,)
+
     def judge(self, frame: pl.DataFrame) -> Verdicts:
         answers = self._whole(frame) if self.batch else [self._one(row) for row in frame.iter_rows(named=True)]
         status = pl.Series([int(a[0]) for a in answers], dtype=pl.UInt8)

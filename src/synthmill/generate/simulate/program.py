@@ -51,6 +51,11 @@ class Program:
         self._space = [Dimension.parse(k, v, _AT) for k, v in self.space.items()]
         self._schema = self._declared() if self.columns is not None else None
 
+    @property
+    def functions(self) -> tuple[Callable[..., Any], ...]:
+        """Whose source belongs to this plugin's identity."""
+        return (self._call,)
+
     def _declared(self) -> dict[str, pl.DataType]:
         own = {}
         for name, dtype in (self.columns or {}).items():

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from fake_run import fake_run, people
-from synthmill.report import write_documents
+from synthmill.documents import write_documents
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from synthmill.data import adult, adult_path
-from synthmill.init import propose
 from synthmill.plugins import build
+from synthmill.proposal import propose
 from synthmill.refusal import Refusal
 from synthmill.spec import Spec, load_spec, parse_spec
 

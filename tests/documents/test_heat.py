@@ -3,7 +3,7 @@ import zlib
 
 import numpy as np
 
-from synthmill.report.heat import REAL, SYNTHETIC, heat_map, png
+from synthmill.documents.heat import REAL, SYNTHETIC, heat_map, png
 
 
 def decoded(data):

@@ -138,11 +138,10 @@ class Facts:
     @property
     def notes(self) -> list[str]:
         """Warnings first, then what had to be done differently from what was asked."""
-        state, real, external = self.state, self.manifest.get("real") or {}, self.manifest.get("external") or {}
+        state, real = self.state, self.manifest.get("real") or {}
         return [
             *([state["stopped"]] if state.get("stopped") else []),
             *state.get("warnings", []),
-            *external.get("notes", []),
             *real.get("notes", []),
             *(self.blend or {}).get("notes", []),
             *(self.evaluation or {}).get("notes", []),

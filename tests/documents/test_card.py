@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from fake_run import fake_run, people
-from synthmill.report import write_documents
-from synthmill.report.features import feature
+from synthmill.documents import write_documents
+from synthmill.documents.features import feature
 
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c49444154789c63f8cfc0000003010100"

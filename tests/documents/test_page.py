@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from fake_run import BARS, MEASURES, NASTY, SENTINEL_LEVEL, SENTINEL_NUMBER, fake_run, measure, people, with_sentinel
-from synthmill.report import write_documents
+from synthmill.documents import write_documents
 from synthmill.run import Run
 
 VOID = {"meta", "br", "img", "path", "rect", "line", "circle", "image"}

@@ -1,0 +1,115 @@
+"""Plugins, functions and metrics that users name by file: found from anywhere, sent to workers, part of the run's identity."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import synthmill
+from synthmill.refusal import Refusal
+
+GENERATOR = """
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import polars as pl
+
+STEP = {step}
+
+
+def stepped(x):
+    return x * STEP
+
+
+@dataclass
+class Own:
+    kind: ClassVar[str] = "cpu"
+    top: int = 9
+
+    def schema(self) -> dict[str, pl.DataType]:
+        return {{"x": pl.Int64()}}
+
+    def generate(self, request):
+        return pl.DataFrame({{"x": stepped(request.rng().integers(0, self.top, request.n))}})
+"""
+SPEC = """
+name: own
+cover: {total: 300}
+fill: {size: 50}
+generate: {use: "own.py:Own", top: 5}
+verify: {use: program, function: "judge.py:fine"}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "own.py").write_text(GENERATOR.format(step=2))
+    (tmp_path / "judge.py").write_text("def fine(row):\n    return row['x'] % 2 == 0\n")
+    (tmp_path / "spec.yaml").write_text(SPEC)
+    return tmp_path
+
+
+def test_an_own_generator_works_from_any_folder_and_in_worker_processes(folder: Path) -> None:
+    first = synthmill.make(folder / "spec.yaml", folder / "serial").data.drop("_run", "_id")
+    (folder / "spec.yaml").write_text(SPEC + "engine: {kind: process, workers: 2}\n")
+    other = synthmill.make(folder / "spec.yaml", folder / "process").data.drop("_run", "_id")
+    assert first.equals(other)
+    assert set(first["x"]) == {0, 2, 4, 6, 8}
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [("own.py", GENERATOR.format(step=4)), ("judge.py", "def fine(row):\n    return row['x'] < 4\n")],
+)
+def test_an_edited_plugin_or_function_is_another_run(folder: Path, file: str, text: str) -> None:
+    synthmill.make(folder / "spec.yaml", folder / "run")
+    (folder / file).write_text(text)
+    with pytest.raises(Refusal, match="other plugin code"):
+        synthmill.make(folder / "spec.yaml", folder / "run")
+    assert synthmill.make(folder / "spec.yaml", folder / "run", fresh=True).accepted == 300
+
+
+def test_a_run_of_an_own_generator_is_sampled_and_extended_from_any_folder(folder: Path) -> None:
+    synthmill.make(folder / "spec.yaml", folder / "runs" / "own")
+    rows = synthmill.sample(folder / "runs" / "own", 20)
+    assert set(rows["x"]) <= {0, 2, 4, 6, 8}
+    assert synthmill.extend(folder / "runs" / "own", 10).accepted == 310
+
+
+def test_a_model_finds_its_own_generator_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    model = synthmill.fit(pl.DataFrame({"x": [0, 2, 4]}), "own.py:Own")
+    model.save(folder / "model")
+    monkeypatch.chdir(os.sep)
+    assert synthmill.load(folder / "model").sample(5).equals(model.sample(5))
+
+
+METRIC = """
+from synthmill.plugins import Measure
+
+
+class Rows:
+    measures = ("rows",)
+
+    def measure(self, evidence):
+        n = evidence.synthetic.height
+        return [Measure("rows", n, n, n, "none")]
+"""
+
+
+def test_an_own_metric_is_found_beside_the_spec(folder: Path) -> None:
+    (folder / "counts.py").write_text(METRIC)
+    pl.DataFrame({"x": range(200), "y": ["a", "b"] * 100}).write_csv(folder / "real.csv")
+    (folder / "spec.yaml").write_text(
+        "name: own\nreal: {path: real.csv}\ncover: {total: 50}\ngenerate: tabular.independent\n"
+        'evaluate: {use: "counts.py:Rows"}\nrelease: {rows.rows: ">= 50"}\n'
+    )
+    result = synthmill.make(folder / "spec.yaml", folder / "run")
+    assert result.released
+    assert result.evaluation is not None
+    assert [(m.name, m.value) for m in result.evaluation.measures] == [("rows.rows", 50)]
