@@ -6,12 +6,13 @@ from synthmill.frame import rng_of
 from synthmill.tables import boost, scores
 
 
-def test_a_class_of_three_rows_does_not_spoil_the_others():
-    rng = rng_of("boost")
-    kind = np.repeat([0, 1, 2, 3], [2_200, 420, 22, 3])
-    model = (kind * 30 + rng.integers(0, 30, len(kind))).astype(float)  # a category that tells the class
-    x = np.c_[model, rng.normal(size=(len(kind), 4))]
-    p = boost.classify(x[::2], kind[::2], [True, False, False, False, False], x[1::2], [0, 1, 2, 3])
-    yes = kind[1::2] == 0
+def test_classes_of_two_rows_do_not_spoil_the_others():
+    rng = rng_of("b", 0)  # one of the tables on which unregularised trees diverge: 0.488
+    kind = np.repeat([0, 1, 2, 3, 4], [2, 22, 2206, 421, 2])
+    model = kind * 30 + rng.integers(0, 30, len(kind))  # tells the class
+    rng.random(len(kind))  # to be at that table
+    x = np.c_[model, model // 3, rng.integers(0, 20, len(kind))].astype(float)
+    p = boost.classify(x, kind, [True, False, False], x, range(5))[:, 2]
+    yes = kind == 2
     ones = np.ones((1, yes.sum())), np.ones((1, (~yes).sum()))
-    assert scores.auc(p[yes, 0], p[~yes, 0], *ones)[0] > 0.98
+    assert scores.auc(p[yes], p[~yes], *ones)[0] > 0.98
