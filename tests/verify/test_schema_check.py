@@ -107,6 +107,16 @@ def test_missing_and_unknown_columns_fail_every_row():
     assert fitted().judge(TRAIN[:0]).status.len() == 0
 
 
+def test_a_column_that_only_the_generators_declare_has_their_type():
+    check = SchemaCheck()
+    more = TRAIN.with_columns(plate=pl.lit("AB 1"), _k=0)
+    check.expect(more.drop("_k").schema)
+    check.fit(TRAIN, SCHEMA)
+    assert check.judge(more).status.sum() == 0
+    assert check.judge(more.with_columns(plate=pl.lit(7))).status.to_list() == [1] * more.height
+    assert check.judge(more.with_columns(other=1)).reason == "other: the column is not in the schema"
+
+
 def test_without_real_data_columns_are_declared():
     check = build(
         "verify",

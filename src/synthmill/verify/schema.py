@@ -24,7 +24,7 @@ class SchemaCheck:
     """Types, known levels, decimals, datetime granularity, finite numbers, and nulls only where real data has them.
 
     columns: kind or polars type per column, where there is no real data and for columns it does not have.
-    Any column that is neither there nor in the real data is a fault.
+    A column that only the generators declare (a chain's `faker`) has their type; any other is a fault.
     ranges: numbers and datetimes must lie within what train holds (`train`) or within given bounds
     ({age: [17, 90]}, null for an open end); by default the tails stay open.
     The reason names the first column at fault and its value.
@@ -36,11 +36,14 @@ class SchemaCheck:
     def __post_init__(self) -> None:
         self._declared = [_declared(n, d) for n, d in (self.columns or {}).items()]
         self._columns = self._declared
+        self._made: dict[str, str] = {}
 
     def fit(self, train: pl.DataFrame, schema: Schema) -> None:
         given = {c.name for c in self._declared}
         real = [c for c in schema if c.name in train.columns and c.name not in given]
+        added = [n for n in self._made if n not in given and n not in schema]
         self._columns = self._declared + [_learned(c, train[c.name]) for c in real]
+        self._columns += [_declared(n, self._made[n]) for n in added]
         if isinstance(self.ranges, dict):
             known = [c.name for c in self._columns]
             for name in self.ranges:
@@ -52,6 +55,7 @@ class SchemaCheck:
         for column in self._declared:
             if column.name not in columns:
                 raise Refusal(f"schema: columns: no column '{column.name}'; {choices(column.name, columns)}")
+        self._made = {name: str(dtype) for name, dtype in columns.items()}
 
     def judge(self, frame: pl.DataFrame) -> Verdicts:
         if not self._columns:
