@@ -117,6 +117,14 @@ def test_a_column_that_only_the_generators_declare_has_their_type():
     assert check.judge(more.with_columns(other=1)).reason == "other: the column is not in the schema"
 
 
+def test_without_real_data_the_generators_columns_are_the_schema():
+    check = SchemaCheck()
+    check.expect({"stop": pl.Float64(), "readings": pl.List(pl.Struct({"t": pl.Int64()}))})
+    frame = pl.DataFrame({"stop": [1.5, float("nan"), None], "readings": [[{"t": 1}], [], None]})
+    assert check.judge(frame).status.to_list() == [0, 1, 0]
+    assert check.judge(frame.with_columns(stop=pl.lit("x"))).status.to_list() == [1, 1, 1]
+
+
 def test_without_real_data_columns_are_declared():
     check = build(
         "verify",

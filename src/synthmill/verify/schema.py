@@ -36,14 +36,13 @@ class SchemaCheck:
     def __post_init__(self) -> None:
         self._declared = [_declared(n, d) for n, d in (self.columns or {}).items()]
         self._columns = self._declared
-        self._made: dict[str, str] = {}
+        self._made: list[Column] = []
 
     def fit(self, train: pl.DataFrame, schema: Schema) -> None:
         given = {c.name for c in self._declared}
         real = [c for c in schema if c.name in train.columns and c.name not in given]
-        added = [n for n in self._made if n not in given and n not in schema]
         self._columns = self._declared + [_learned(c, train[c.name]) for c in real]
-        self._columns += [_declared(n, self._made[n]) for n in added]
+        self._columns += [c for c in self._made if c.name not in schema]
         if isinstance(self.ranges, dict):
             known = [c.name for c in self._columns]
             for name in self.ranges:
@@ -55,7 +54,9 @@ class SchemaCheck:
         for column in self._declared:
             if column.name not in columns:
                 raise Refusal(f"schema: columns: no column '{column.name}'; {choices(column.name, columns)}")
-        self._made = {name: str(dtype) for name, dtype in columns.items()}
+        given = {c.name for c in self._declared}
+        self._made = [_declared(name, str(dtype)) for name, dtype in columns.items() if name not in given]
+        self._columns = self._declared + self._made
 
     def judge(self, frame: pl.DataFrame) -> Verdicts:
         if not self._columns:
