@@ -51,7 +51,7 @@ def run(check: Duplicates, rows: pl.DataFrame, size: int) -> pl.DataFrame:
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_repetitions_are_admitted_up_to_trains_own_rate(size):
-    train = pl.DataFrame({"a": [*range(90), *range(10)], "id": "x"})
+    train = pl.DataFrame({"a": [*range(900), *range(100)], "id": "x"})
     check = Duplicates()
     check.fit(train, SCHEMA)
     rows = frame(*rng_of("repeats").integers(0, 700, 1000).tolist())
@@ -62,13 +62,30 @@ def test_repetitions_are_admitted_up_to_trains_own_rate(size):
 
 
 def test_rate_zero_forbids_and_a_copying_generator_gets_nothing_more():
-    train = pl.DataFrame({"a": [1, 1, 1, 1], "id": "x"})
+    train = pl.DataFrame({"a": [1, 2, 3, 3], "id": "x"})
     strict, natural = Duplicates(rate=0), Duplicates()
     for check in (strict, natural):
         check.fit(train, SCHEMA)
     assert run(strict, frame(*[1] * 50), 10).height == 1
-    assert run(natural, frame(*[1] * 50), 10).height == 4  # like train: one record and three repetitions
+    assert run(natural, frame(*[1] * 50), 10).height == 1  # one record in four may repeat another
     assert run(Duplicates(rate=0.5), frame(*[1] * 50), 10).height == 2
+
+
+def test_a_coarse_table_may_outgrow_train():
+    rng = rng_of("coarse")
+    check = Duplicates()
+    check.fit(pl.DataFrame({"a": rng.integers(0, 20, 200), "id": "x"}), SCHEMA)
+    assert run(check, frame(*rng.integers(0, 20, 5_000).tolist()), 500).height > 4_900
+
+
+def test_beyond_trains_size_repetitions_grow_as_in_fresh_draws():
+    rng = rng_of("extrapolated")
+    people = rng.zipf(1.5, 30_000)
+    check = Duplicates()
+    check.fit(pl.DataFrame({"a": people[:10_000], "id": "x"}), SCHEMA)
+    fresh = 30_000 - len(np.unique(people))
+    assert 0.95 * fresh < check._room(30_000) < 1.05 * fresh
+    assert check._room(10_000) == pytest.approx(10_000 - len(np.unique(people[:10_000])))
 
 
 @given(st.lists(st.integers(0, 8), max_size=60), st.integers(1, 9), st.sampled_from([0.0, 0.2, 0.6]))
