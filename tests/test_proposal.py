@@ -108,10 +108,13 @@ def test_nothing_is_predicted_from_texts_alone(tmp_path: Path) -> None:
     assert list(spec.release) == ["fidelity.shapes", "privacy.membership"]
 
 
-@pytest.mark.parametrize(("rows", "bar"), [(50, "<= 0.75"), (2_000, "<= 0.6"), (20_000, "<= 0.55")])
-def test_the_privacy_bar_is_one_that_so_many_rows_can_prove(tmp_path: Path, rows: int, bar: str) -> None:
+@pytest.mark.parametrize(
+    ("rows", "bar", "shapes"), [(50, "<= 0.75", ">= 0.5"), (2_000, "<= 0.6", ">= 0.9"), (20_000, "<= 0.55", ">= 0.9")]
+)
+def test_the_bars_are_ones_that_so_many_rows_can_prove(tmp_path: Path, rows: int, bar: str, shapes: str) -> None:
     _, spec = _spec(tmp_path, pl.DataFrame({"x": RNG.normal(size=rows), "y": RNG.normal(size=rows)}))
     assert str(spec.release["privacy.membership"]) == bar
+    assert str(spec.release["fidelity.shapes"]) == shapes
 
 
 def test_a_target_that_is_not_there_is_refused() -> None:

@@ -246,7 +246,8 @@ def _rest(target: str | None, rows: int) -> Iterator[str]:
         yield f"  - use: {use}"
     yield ""
     yield "release:  # bars; the unfavourable end of the 95% interval has to hold. Tighten or loosen them to your need"
-    yield '  fidelity.shapes: ">= 0.9"'
+    held = max(1, rows // 5)  # their own chance is about 1 / sqrt(n) of a shape
+    yield f'  fidelity.shapes: ">= {min(0.9, max(0.5, math.floor(20 * (1 - 2 / math.sqrt(held))) / 20)):g}"'
     if target:
         yield '  utility.gap: "<= 0.05"'
     # half of a fifth of the rows are the attack's strangers; without any signal its AUC strays from 0.5 by 1 / sqrt(6 n)
