@@ -212,6 +212,8 @@ def parse_where(conditions: Sequence[str], columns: Mapping[str, pl.DataType]) -
 def _typed(name: str, value: str, dtype: pl.DataType) -> Any:
     if dtype == pl.String:
         return value
+    if dtype == pl.Boolean and value.lower() in ("true", "false"):
+        return value.lower() == "true"
     try:
         if dtype.is_temporal():
             return pl.Series([value]).str.to_datetime().cast(dtype)[0]
