@@ -194,3 +194,11 @@ def test_trees_do_not_depend_on_threads():
     (detection1, utility1), (detection2, utility2) = answers
     assert detection1[0] == detection2[0]
     assert utility1 == utility2
+
+
+def test_who_has_seen_the_holdout_is_told():
+    uses = [{"use": f"{HERE}Rows"}]
+    told = [n for n in evaluate(pl.concat([BOOTSTRAP, HOLDOUT]), REAL, uses).notes if "has seen the holdout" in n]
+    assert len(told) == 1
+    for honest in (BOOTSTRAP, FRESH):
+        assert not any("has seen the holdout" in n for n in evaluate(honest, REAL, uses).notes)

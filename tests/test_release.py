@@ -48,7 +48,8 @@ def test_a_miss_says_by_how_much_and_whether_the_estimate_would_do():
     r = judged("<= 0.55")
     assert r.sentence == "a.b <= 0.55: missed by 0.05, though the estimate holds, 0.5 (95% 0.4 to 0.6)"
     assert r.decisive == 0.6
-    assert judged("<= 0.45").sentence.startswith("a.b <= 0.45: missed by 0.15, 0.5")
+    assert judged("<= 0.45").sentence.startswith("a.b <= 0.45: missed by 0.15 at the interval's end, 0.5")
+    assert judged("<= 0.45", "estimate").sentence.startswith("a.b <= 0.45: missed by 0.05, 0.5")
     assert judged("<= 0.7").sentence == "a.b <= 0.7: held, 0.5 (95% 0.4 to 0.6)"
 
 

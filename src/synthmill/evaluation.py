@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from .cells import Assign, Cell
-from .frame import payload
+from .frame import payload, row_keys
 from .plugins import Evidence, Measure, Metric, build
 from .refusal import Refusal
 from .schema import Schema
@@ -97,6 +97,7 @@ def evaluate(
     aligned, notes = align(synthetic, train, real.schema)
     if not aligned.height:
         raise Refusal("the synthetic table has no rows")
+    notes += _leak(aligned, train, holdout, real.schema)
 
     def read(frame: pl.DataFrame) -> pl.DataFrame:
         return align(frame, train, real.schema)[0]
@@ -124,6 +125,17 @@ def evaluate(
     tables = {"synthetic": aligned, "train": train, "holdout": holdout, "unfiltered": unfiltered, "blend": blend}
     sizes = {k: t.height for k, t in tables.items() if t is not None} | {"draws": len(draws)}
     return Evaluation(tuple(rows), sizes, tuple(notes))
+
+
+def _leak(synthetic: pl.DataFrame, train: pl.DataFrame, holdout: pl.DataFrame, schema: Schema) -> list[str]:
+    """A sentence when rows equal held-out ones oftener than held-out rows equal train's: the generator has seen them."""
+    made, learned, held = (row_keys(f.select(schema.modelled)) for f in (synthetic, train, holdout))
+    own = held[~np.isin(held, learned)]
+    seen, chance = np.isin(made, own).sum() / max(1, len(made)), 1 - len(own) / max(1, len(held))
+    if seen <= 0.01 + chance:
+        return []
+    return [f"{seen:.1%} of the rows equal held-out rows that train lacks: whatever made them has seen the holdout, so "
+            "privacy and utility look better than they are"]  # fmt: skip
 
 
 def prefix(use: Mapping[str, Any]) -> str:

@@ -64,7 +64,8 @@ def _judge(evaluation: Evaluation, name: str, bar: Bar) -> BarResult:
     if held:
         sentence = f"{name} {bar}: held, {shown}"
     elif math.isfinite(decisive):
-        close = ", though the estimate holds" if _HOLDS[bar.op](m.value, bar.value) else ""
+        where = " at the interval's end" if bar.at == "interval" and decisive != m.value else ""
+        close = ", though the estimate holds" if _HOLDS[bar.op](m.value, bar.value) else where
         sentence = f"{name} {bar}: missed by {abs(decisive - bar.value):.2g}{close}, {shown}"
     else:
         sentence = f"{name} {bar}: missed, too few held-out entities to bound it, {shown}"
