@@ -21,7 +21,7 @@ ORDER = (
     ("generate", "verify", "filter", "monitor", "measure"),  # the families
     ("spec", "conformance"),
     ("real", "run", "engine", "compose", "cover", "evaluation", "profile", "resample"),
-    ("candidates", "job", "blending", "release", "init"),
+    ("candidates", "job", "blending", "release", "proposal"),
     ("line", "prepare", "documents"),
     ("verbs",),
     ("console",),

@@ -53,7 +53,7 @@ def test_a_second_process_is_refused_and_harms_nothing(tmp_path: Path) -> None:
 def test_another_spec_on_the_same_folder(tmp_path: Path) -> None:
     Run.start(tmp_path / "run", IDENTITY).close()
     e = refused(tmp_path / "run", digest="e" * 32)
-    assert "another spec or other real data (dddddddddddd, not eeeeeeeeeeee)" in str(e)
+    assert "another spec, other real data or other plugin code (dddddddddddd, not eeeeeeeeeeee)" in str(e)
     assert "--out" in str(e)
 
 

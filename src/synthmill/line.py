@@ -269,7 +269,7 @@ class Filling:
         for place, name in enumerate(self.job.names[:-1]):
             errors = int(self.tally[place, Status.ERROR])
             beyond = judged - self.tally[: place + 1].sum() if place else judged - errors
-            enough = self.ledger.k - len(self.ledger.pending) >= 2 or not self.ledger.room().any()
+            enough = self.ledger.k - len(self.ledger.pending) >= 3 or not self.ledger.room().any()
             if errors and errors >= HOPELESS and not beyond and not self.tally[place, Status.FAIL] and enough:
                 self.stopped = f"{name} failed on every one of {errors} candidates"
 
