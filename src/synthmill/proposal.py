@@ -115,7 +115,7 @@ def _summary(c: Column, s: pl.Series) -> str:
     }.get(c.kind, "")  # fmt: skip
     if c.low is not None and c.high is not None:
         low, high = _outward(c, c.low), _outward(c, c.high, up=True)
-        known = f"within {low} to {high}" + (f", {c.digits} decimals" if 0 < c.digits < 15 else "")
+        known = f"within {low} to {high}" + (f", {c.digits} decimal{'s' * (c.digits > 1)}" if 0 < c.digits < 15 else "")
     if c.missing:
         known += f"{', ' if known else ''}{max(1, round(100 * c.missing))}% missing"
     return f"{c.kind:<12}{known}".rstrip()
