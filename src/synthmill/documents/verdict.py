@@ -112,6 +112,11 @@ def _proof(facts: Facts) -> list[str]:
         m = facts.measures.get(name)
         if m and m.get(end) is not None and m[end] > limit:
             out.append(sentence.format(value=number(m["value"])))
+    gain = facts.measures.get("utility.blend_gain")
+    if gain and gain.get("high") is not None and gain["high"] < 0:
+        out.append(
+            f"The blend loses {number(-gain['value'])} against the real rows alone: these synthetic rows do not help."
+        )
     unknown = [words_of(n).title for n, m in facts.measures.items() if m.get("value") is None]
     if unknown:
         out.append("Could not be measured: " + ", ".join(unknown[:6]) + ".")
