@@ -248,14 +248,11 @@ def _latent_correlation(edges: list[Floats], places: list[NDArray[np.int64]]) ->
     sums = scores @ known.T
     covariance = scores @ scores.T / rows - sums * sums.T / rows**2
     squares = (scores**2) @ known.T / rows - (sums / rows) ** 2
-    series = [_hermite(e) for e in edges]
-    weights = np.array([(s**2).sum() for s in series])
+    series = np.array([_hermite(e) for e in edges])
+    weights = (series**2).sum(axis=1)
     alive = np.sqrt(np.maximum(squares * squares.T, 1e-12))
     target = np.clip(covariance / alive, -1, 1) * np.sqrt(np.outer(weights, weights))
-    out = np.eye(len(edges))
-    for i in range(len(edges)):
-        products = np.array([series[i] * s for s in series])
-        out[i] = _solve(products, target[i])
+    out = _solve(series, target)
     np.fill_diagonal(out, 1.0)
     return _definite((out + out.T) / 2)
 
@@ -274,15 +271,18 @@ def _hermite(edges: Floats) -> Floats:
     return np.array(out)
 
 
-def _solve(products: Floats, target: Floats) -> Floats:
-    """(v,) rho at which sum_k products[:, k] rho^(k+1) meets the target, by bisection."""
-    low, high = np.full(len(target), -_STRONGEST), np.full(len(target), _STRONGEST)
-    powers = np.arange(1, products.shape[1] + 1)
+def _solve(series: Floats, target: Floats) -> Floats:
+    """(v, v) rho at which sum_k series[i, k] series[j, k] rho^(k+1) meets the target, by bisection."""
+    low, high = np.full(target.shape, -_STRONGEST), np.full(target.shape, _STRONGEST)
     for _ in range(40):
         middle = (low + high) / 2
-        below = (products * middle[:, None] ** powers).sum(axis=1) < target
+        reached = np.zeros(target.shape)
+        for term in series.T[::-1]:  # Horner's rule
+            reached = (reached + np.outer(term, term)) * middle
+        below = reached < target
         low, high = np.where(below, middle, low), np.where(below, high, middle)
-    return np.where(np.abs(products).sum(axis=1) < 1e-9, 0.0, (low + high) / 2)
+    silent = np.abs(series) @ np.abs(series).T < 1e-9
+    return np.where(silent, 0.0, (low + high) / 2)
 
 
 def _definite(matrix: Floats) -> Floats:
