@@ -91,7 +91,7 @@ def test_edges_take_the_columns_time_zone() -> None:
         ({"axes": {"income": [None]}}, ["cover.axes.income: None", "String"]),
         ({"axes": {"income": [["a"]]}}, ["cover.axes.income: ['a']"]),
         ({"axes": {"late": ["yes"]}}, ["cover.axes.late: 'yes'", "Boolean"]),
-        ({"axes": {"rate": [1.5]}}, ["cover.axes.rate", "Float64", "bins"]),
+        ({"axes": {"rate": ["high"]}}, ["cover.axes.rate: 'high'", "Float64"]),
         ({"axes": {"empty": "all"}}, ["cover.axes.empty", "'all' means 0 values"]),
         ({"axes": {"age": {"bins": [30, 17]}}}, ["cover.axes.age", "[30, 17]", "rising order"]),
         ({"axes": {"age": {"bins": [30]}}}, ["cover.axes.age", "at least two edges"]),

@@ -123,3 +123,10 @@ def test_parts_are_cut_by_rows_and_cover_everything(tmp_path: Path) -> None:
     assert run.data().height == 1000
     assert run.rows().height == 1000
     assert run.requests()["n"].sum() >= 1000
+
+
+def test_a_run_that_admits_nothing_says_so_before_its_attempts_are_spent(tmp_path: Path) -> None:
+    coin = {"use": "toys:Coin", "values": 100}
+    filling, _ = run_job(job(coin, quota=300, filters=["toys:Hush"], max_attempts=10), tmp_path / "run")
+    assert filling.warnings == ["none of the first 2,000 candidates passed; toys:Hush rejects most of them"]
+    assert filling.ledger.asked.sum() == 6000

@@ -113,3 +113,30 @@ def test_an_own_metric_is_found_beside_the_spec(folder: Path) -> None:
     assert result.released
     assert result.evaluation is not None
     assert [(m.name, m.value) for m in result.evaluation.measures] == [("rows.rows", 50)]
+
+
+REAL_SPEC = """
+name: own
+real: {path: real.csv}
+cover: {total: 40}
+generate: {use: tabular.independent}
+verify: {use: program, function: "judge.py:fine"}
+"""
+
+
+def test_edited_code_stops_more_records_but_not_another_blend(folder: Path) -> None:
+    pl.DataFrame({"x": [2 * i for i in range(200)]}).write_csv(folder / "real.csv")
+    (folder / "spec.yaml").write_text(REAL_SPEC)
+    synthmill.make(folder / "spec.yaml", folder / "run")
+    (folder / "judge.py").write_text("def fine(row):\n    return True\n")
+    with pytest.raises(Refusal, match="code of a plugin has changed"):
+        synthmill.extend(folder / "run", 5)
+    assert synthmill.blend(folder / "run", 0.5).share == 0.5
+    pl.DataFrame({"x": [3 * i for i in range(200)]}).write_csv(folder / "real.csv")
+    with pytest.raises(Refusal, match="real data has changed"):
+        synthmill.blend(folder / "run", 0.5)
+
+
+def test_a_handful_of_rows_is_no_table_to_learn(folder: Path) -> None:
+    with pytest.raises(Refusal, match="3 different rows are too few"):
+        synthmill.fit(pl.DataFrame({"x": [1, 2, 3] * 50}))

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from textwrap import fill
 from typing import Any
 
 from rich.console import Console, Group
@@ -112,7 +113,8 @@ def previewed(p: Preview, source: str) -> None:
         zip(p.candidates.iter_rows(named=True), p.verdicts.iter_rows(named=True), strict=True), 1
     ):
         out.print(f"[bold]candidate {i}[/]")
-        out.print(escape("  " + ", ".join(f"{k}={_short(v)}" for k, v in row.items())))
+        text = ", ".join(f"{k}={_short(v)}" for k, v in row.items())
+        out.print(escape(fill(text, max(60, out.width), initial_indent="  ", subsequent_indent="  ")))
         for check, said in verdict.items():
             style = "green" if said == "pass" else "red"
             out.print(f"  {escape(check)}: [{style}]{escape(str(said))}[/]")

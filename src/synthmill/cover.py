@@ -51,8 +51,9 @@ def cells_of(
 def _levels(given: Any, dtype: pl.DataType, values: pl.Series | None, at: str) -> list[Level]:
     if isinstance(given, Mapping):
         return list(_bins(given, dtype, values, at))
-    if dtype.is_nested() or dtype.is_float() or dtype.is_temporal():
-        raise Refusal(f"{at}: the column is {dtype}: its axis needs bins, such as {{bins: [0, 10, 20]}}")
+    if dtype.is_nested() or dtype.is_temporal():
+        example = "[2024-01-01, 2025-01-01]" if dtype.is_temporal() else "[0, 10, 20]"
+        raise Refusal(f"{at}: the column is {dtype}: its axis needs bins, such as {{bins: {example}}}")
     if given == "all":
         if values is None:
             raise Refusal(f"{at}: 'all' needs real data to read the values from")
@@ -77,6 +78,8 @@ def level(value: Any, dtype: pl.DataType, at: str) -> Level:
     """The value in the column's own type: YAML reads `1` as a number where the file may hold text."""
     if dtype == pl.String and isinstance(value, str | int | float):
         return str(value)
+    if dtype.is_float() and type(value) in (int, float):
+        return float(value)
     fits = dtype.is_integer() if type(value) is int else dtype == pl.Boolean and type(value) is bool
     if not fits:
         raise Refusal(f"{at}: {value!r} does not fit the column, which is {dtype}")

@@ -272,6 +272,9 @@ class Filling:
             enough = self.ledger.k - len(self.ledger.pending) >= 3 or not self.ledger.room().any()
             if errors and errors >= HOPELESS and not beyond and not self.tally[place, Status.FAIL] and enough:
                 self.stopped = f"{name} failed on every one of {errors} candidates"
+        if judged >= DOUBTFUL and not self.ledger.good.any() and not self.warnings:
+            worst = self.job.names[int(self.tally[:, Status.FAIL].argmax())]
+            self.warnings.append(f"none of the first {judged:,} candidates passed; {worst} rejects most of them")
 
     def _store(self, group: Sequence[tuple[Request, Any]], frame: pl.DataFrame, good: pl.DataFrame) -> None:
         job, prefix = self.job, self.run.id
@@ -358,6 +361,8 @@ class Filling:
 SPAWN_WORTH = 15.0
 """Seconds of serial work left above which starting worker processes (0.6 s each) and moving rows to them pays."""
 HOPELESS = 20
+DOUBTFUL = 2000
+"""Candidates after which a run that has admitted nothing says so, though it goes on."""
 
 
 def _rows_of(frames: dict[str, pl.DataFrame]) -> Any:

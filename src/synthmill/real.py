@@ -227,10 +227,9 @@ def _held_out(
 
 def _notes(schema: Schema, train: pl.DataFrame, holdout: pl.DataFrame, own: bool) -> list[str]:
     notes = [f"column '{c.name}' ({c.kind}): {c.note}" for c in schema if c.note]
-    for c in schema:
-        if c.kind == "categorical" and c.dtype == "String" and "?" in c.levels:
-            share = float((train[c.name] == "?").mean() or 0)  # type: ignore[arg-type]
-            notes.append(f"column '{c.name}': {share:.1%} of values are '?'; if they mean missing: real.missing: ['?']")
+    marked = [c.name for c in schema if c.kind == "categorical" and c.dtype == "String" and "?" in c.levels]
+    if marked:
+        notes.append(f"'?' is a value of {', '.join(marked)}; if it means missing: real.missing: ['?']")
     if own:
         shared = np.isin(row_keys(holdout), row_keys(train)).mean()
         if shared > 0.01:

@@ -12,7 +12,7 @@ from synthmill.refusal import Refusal
 from synthmill.run import Run
 from synthmill.spec import BlendNeed, load_spec
 
-from .make import blend_inputs, identity
+from .make import blend_inputs
 
 
 def blend(root: str | Path, real: float | None = None, per_cell: bool = False) -> Blend:
@@ -23,7 +23,7 @@ def blend(root: str | Path, real: float | None = None, per_cell: bool = False) -
     from synthmill.documents import write_documents
 
     path = Path(root) / "spec.yaml"
-    Run.open(root)
+    there = Run.open(root).manifest
     spec, base = load_spec(path)
     need = spec.blend or BlendNeed()
     if real is not None:
@@ -35,7 +35,9 @@ def blend(root: str | Path, real: float | None = None, per_cell: bool = False) -
     prepared = prepare(spec, str(path), base)
     if prepared.real is None:
         raise Refusal(f"{root}: blend: this run has no real data to blend with")
-    run = Run.start(root, identity(prepared))
+    if prepared.real.digest != (there["real"] or {}).get("digest"):
+        raise Refusal(f"{root}: blend: the real data has changed since this run was made; make it anew with --fresh")
+    run = Run.start(root, {"digest": there["digest"]})
     try:
         made = mix(run.data(), blend_inputs(prepared.real, run), need, spec.seed, prepared.job.cells)
         save(made, run.root)

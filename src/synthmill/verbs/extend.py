@@ -23,9 +23,14 @@ def extend(
     if quota <= 0:
         raise Refusal(f"--quota: {quota} is not a positive number")
     root = Path(root)
-    Run.open(root)
+    there = Run.open(root).manifest
     spec, base = load_spec(root / "spec.yaml")
     prepared = prepare(spec, str(root / "spec.yaml"), base, real)
+    if prepared.digest != there["digest"]:
+        raise Refusal(
+            f"{root}: the real data or the code of a plugin has changed since this run was made, so more records would not "
+            "be of the same kind; make it anew: synthmill make SPEC --fresh"
+        )
     run = Run.start(root, identity(prepared))
     try:
         labels = [c.label for c in prepared.job.cells]

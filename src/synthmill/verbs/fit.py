@@ -16,7 +16,7 @@ import polars as pl
 from synthmill.cells import ANY, Bin, Cell, Level, holds
 from synthmill.compose import Maker, maker
 from synthmill.cover import level as typed_level
-from synthmill.frame import digest, seed_of
+from synthmill.frame import digest, row_keys, seed_of
 from synthmill.lineage import depth_after
 from synthmill.plugins import Request, relative_to
 from synthmill.real import Real, from_frame
@@ -27,6 +27,8 @@ from synthmill.spec import Use, load_spec
 from synthmill.tables.read import from_any, read
 
 VERSION = 1
+FEWEST = 10
+"""Different rows below which a model can hardly do other than repeat them; `sample` has no checks that would notice."""
 ATTEMPTS = 200
 """Rows tried per row wanted, where the generator cannot condition on what `where` asks."""
 
@@ -137,6 +139,11 @@ def fit(
 def fit_real(real: Real, generate: str | Use | Sequence[Use], back: Any = None) -> Model:
     uses: list[Any] = [generate] if isinstance(generate, str | Mapping) else list(generate)
     made = maker([{"use": u} if isinstance(u, str) else u for u in uses], "generate")
+    people = len(np.unique(row_keys(real.train)))
+    if made.needs_real and people < FEWEST:
+        raise Refusal(
+            f"{people} different rows are too few to learn from: what comes out would be those rows; give {FEWEST} or more"
+        )
     made.fit(real.train, real.schema, real.target)
     return Model(made, real.schema, depth_after([real.depth]), real.digest, back)
 
