@@ -13,6 +13,7 @@ from pydantic import Field
 from synthmill.plugins import Alarm
 from synthmill.refusal import Refusal, choices
 from synthmill.schema import Schema
+from synthmill.tables.encode import NUMERIC, numbers
 
 _BINS = 10
 _LEVELS = 20
@@ -159,7 +160,7 @@ class _Coder:
     def __call__(self, frame: pl.DataFrame) -> _Ints:
         s = frame[self.name]
         if self.edges is not None:
-            x = _number(s)
+            x = numbers(s)
             code = np.searchsorted(self.edges, x, side="right")
             return np.where(np.isnan(x), self.size - 1, code)
         index = {v: i for i, v in enumerate(self.levels)}
@@ -168,20 +169,14 @@ class _Coder:
 
 
 def _coder(s: pl.Series, kind: str) -> _Coder:
-    if kind in ("integer", "decimal", "datetime"):
-        x = _number(s)
+    if kind in NUMERIC:
+        x = numbers(s)
         x = x[~np.isnan(x)]
         edges = np.unique(np.quantile(x, np.linspace(0, 1, _BINS + 1)[1:-1], method="lower")) if len(x) else np.empty(0)
         return _Coder(s.name, edges, ())
     counts = s.cast(pl.String).drop_nulls().value_counts(sort=False)
     top = counts.sort(["count", s.name], descending=[True, False])[s.name][:_LEVELS]
     return _Coder(s.name, None, tuple(top))
-
-
-def _number(s: pl.Series) -> _Floats:
-    s = s.cast(pl.Datetime("us")).to_physical() if s.dtype == pl.Date or isinstance(s.dtype, pl.Datetime) else s
-    x: _Floats = s.to_physical().cast(pl.Float64, strict=False).fill_null(float("nan")).to_numpy()
-    return x
 
 
 def _shares_within(coder: _Coder, train: pl.DataFrame, cells: _Ints, n: int) -> _Floats:

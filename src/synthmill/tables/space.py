@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from synthmill.frame import row_keys
 from synthmill.schema import Schema
 
+from .encode import NUMERIC, numbers
+
 Points = NDArray[np.float32]
 
 CODED = 128
@@ -34,8 +36,8 @@ class _Number:
 
     @classmethod
     def fit(cls, s: pl.Series) -> _Number:
-        x = _numbers(s)
-        known = x[np.isfinite(x)]
+        x = numbers(s)
+        known = x[~np.isnan(x)]
         if not len(known):
             return cls(s.name, 0.0, 1.0, 0.0)
         low, median, high = np.quantile(known, (0.005, 0.5, 0.995))
@@ -45,8 +47,8 @@ class _Number:
         return cls(s.name, float(low), width, float((median - low) / width))
 
     def place(self, s: pl.Series) -> NDArray[np.float64]:
-        x = (_numbers(s) - self.low) / self.width
-        missing = ~np.isfinite(x)
+        x = (numbers(s) - self.low) / self.width
+        missing = np.isnan(x)
         x = np.where(missing, self.median, x)
         x = np.where(x > 1, 1 + np.log(np.maximum(x, 1)), np.where(x < 0, -np.log1p(-np.minimum(x, 0)), x))
         placed: NDArray[np.float64] = np.stack([x, missing], axis=1)
@@ -95,8 +97,8 @@ class Space:
 
     @classmethod
     def fit(cls, train: pl.DataFrame, schema: Schema) -> Space:
-        numbers = set(schema.of("integer", "decimal", "datetime"))
-        return cls(tuple(_Number.fit(train[n]) if n in numbers else _Level.fit(train[n]) for n in schema.modelled))
+        numeric = schema.of(*NUMERIC)
+        return cls(tuple(_Number.fit(train[n]) if n in numeric else _Level.fit(train[n]) for n in schema.modelled))
 
     @property
     def names(self) -> list[str]:
@@ -104,20 +106,13 @@ class Space:
 
     def embed(self, frame: pl.DataFrame) -> Points:
         """(n, d) float32, the same for the same row in any frame. Columns the space does not know are ignored."""
-        return self.coordinates(frame).astype(np.float32)
+        parts = [self.coordinates(some).astype(np.float32) for some in frame.iter_slices(_CHUNK)]
+        return np.concatenate(parts) if parts else self.coordinates(frame).astype(np.float32)
 
     def coordinates(self, frame: pl.DataFrame) -> NDArray[np.float64]:
         """`embed` in full precision: float32 tells two moments of a decade apart only beyond twenty seconds."""
         parts = [axis.place(frame[axis.name]) for axis in self.axes]
         return np.concatenate(parts, axis=1) if parts else np.zeros((frame.height, 0))
-
-
-def _numbers(s: pl.Series) -> NDArray[np.float64]:
-    if s.dtype.is_temporal():
-        s = s.cast(pl.Datetime("us")) if s.dtype == pl.Date or isinstance(s.dtype, pl.Datetime) else s
-        s = s.to_physical()
-    x: NDArray[np.float64] = s.cast(pl.Float64, strict=False).fill_null(float("nan")).to_numpy()
-    return x
 
 
 def nearest(queries: Points, base: Points, k: int = 1, exclude_self: bool = False) -> tuple[Points, NDArray[np.int64]]:
@@ -128,11 +123,13 @@ def nearest(queries: Points, base: Points, k: int = 1, exclude_self: bool = Fals
     block. exclude_self: queries are `base` itself and row i is not its own neighbour.
     Where `base` has fewer than k rows to offer, the rest is (inf, -1).
     """
-    n, m = len(queries), len(base)
+    n = len(queries)
     distance = np.full((n, k), np.inf)
     index = np.full((n, k), -1, np.int64)
-    if not m or not n:
+    if not len(base) or not n:
         return distance.astype(np.float32), index
+    kept = _first_copies(base, k + exclude_self)
+    base, m = base[kept], len(kept)
     center = base.mean(axis=0, dtype=np.float64).astype(np.float32)  # small norms keep float32 products precise
     width = min(m, _WIDTH)
     height = max(1, _TILE // width)
@@ -146,14 +143,26 @@ def nearest(queries: Points, base: Points, k: int = 1, exclude_self: bool = Fals
         for b, right, reach in blocks:
             score = left @ right  # |b|^2 - 2 q.b: the squared distance less |q|^2
             if exclude_self:
-                own = np.arange(max(q, b), min(q + len(left), b + score.shape[1]))
-                score[own - q, own - b] = np.inf
+                own = np.flatnonzero((kept[b : b + width] >= q) & (kept[b : b + width] < q + height))
+                score[kept[b + own] - q, own] = np.inf
             slack = 4 * len(right) * 2.0**-24 * (np.sqrt(norm) + reach) ** 2
             bound = np.minimum(_kth(score, k), best[:, -1] - norm) + slack
             i, j = np.nonzero((score <= bound[:, None].astype(np.float32)) & (score < np.inf))
             best, at = _merge(best, at, i, j + b, points, base)
-        distance[q : q + height], index[q : q + height] = np.sqrt(best), at
+        distance[q : q + height], index[q : q + height] = np.sqrt(best), np.where(at < 0, -1, kept[at])
     return distance.astype(np.float32), index
+
+
+def _first_copies(points: Points, most: int) -> NDArray[np.int64]:
+    """Rows without those that `most` equal rows precede: ties go to the lower index, so no answer can name them."""
+    if not points.shape[1]:
+        return np.arange(min(most, len(points)))
+    rows = np.ascontiguousarray(points).view(f"V{points.dtype.itemsize * points.shape[1]}").ravel()
+    _, code, count = np.unique(rows, return_inverse=True, return_counts=True)
+    order = np.argsort(code, kind="stable")
+    earlier = np.empty(len(code), np.int64)
+    earlier[order] = np.arange(len(code)) - np.repeat(np.cumsum(count) - count, count)
+    return np.flatnonzero(earlier < most)
 
 
 def _augment(block: Points) -> tuple[Points, float]:
