@@ -85,6 +85,16 @@ def test_attack_halves_and_intervals_respect_entities():
     assert m["membership"].low <= 0.5 <= m["membership"].high  # a sibling row in the reference would betray strangers
 
 
+def test_four_people_leave_much_open_however_many_rows_they_have():
+    few = [
+        pl.concat([f[:8].with_columns(id=pl.int_range(8, eager=True) + at)] * 25)
+        for f, at in ((TRAIN, 0), (HOLDOUT, 1000))
+    ]
+    found = measure(few[0], train=few[0], holdout=few[1], entity="id")["membership"]
+    assert found.value > 0.9
+    assert found.low < 0.6
+
+
 def test_small_and_degenerate_tables():
     tiny = measure(FRESH, holdout=HOLDOUT[:6])
     assert tiny["membership"].high - tiny["membership"].low > 0.5

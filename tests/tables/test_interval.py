@@ -35,6 +35,12 @@ def test_entities_number_the_declared_key_and_default_to_rows():
     assert entities(frame, "absent").tolist() == [0, 1, 2, 3]
 
 
+def test_rows_without_an_entity_are_their_own():
+    groups = entities(pl.DataFrame({"id": ["b", None, "b", None]}), "id").tolist()
+    assert groups[0] == groups[2]
+    assert len(set(groups)) == 3
+
+
 @pytest.mark.parametrize("n", [5, 12, 200])
 def test_interval_covers_the_truth_about_95_times_in_100(n):
     hits = 0

@@ -13,7 +13,7 @@ from .interval import Estimate, Floats, Ints, entities, resamples
 from .space import Points, Space, nearest
 
 _SYNTHETIC = 40_000
-_TRAIN = 100_000
+_TRAIN, _HOLDOUT = 100_000, 50_000
 _NEIGHBOURS = 8
 _NEAR = 0.05
 _TINY = 1e-3
@@ -22,7 +22,8 @@ _TINY = 1e-3
 class Exposure:
     """The real side of every attack, prepared once; `of(table)` attacks one table.
 
-    rows: the most synthetic rows that are looked at one by one. Distances are those of `Space`, fitted on train.
+    rows: the most synthetic rows that are looked at one by one. Distances are those of `Space`, fitted on train; of
+    tables beyond 40,000 synthetic, 100,000 train or 50,000 held-out rows a random sample is attacked.
     """
 
     def __init__(self, evidence: Evidence, rows: int) -> None:
@@ -30,14 +31,15 @@ class Exposure:
         self.names = evidence.schema.modelled
         self.space = Space.fit(evidence.train, evidence.schema)
         train = _some(evidence.train, _TRAIN, self.rng)
-        self.train, self.holdout = self.space.embed(train), self.space.embed(evidence.holdout)
-        self.groups, self.train_groups = entities(evidence.holdout, evidence.entity), entities(train, evidence.entity)
+        holdout = _some(evidence.holdout, _HOLDOUT, self.rng)
+        self.train, self.holdout = self.space.embed(train), self.space.embed(holdout)
+        self.groups, self.train_groups = entities(holdout, evidence.entity), entities(train, evidence.entity)
         self.n = int(self.groups.max(initial=-1)) + 1
         self._prepare_membership()
         self._prepare_distances()
         self.keys = np.unique(row_keys(evidence.train.select(self.names)))
         self.w = resamples(self.groups, self.rng)
-        copied = np.isin(row_keys(evidence.holdout.select(self.names)), self.keys)
+        copied = np.isin(row_keys(holdout.select(self.names)), self.keys)
         self.copied = scores.mean(copied.astype(np.float64), self.w)
 
     def _prepare_membership(self) -> None:
@@ -49,8 +51,9 @@ class Exposure:
         self.targets = np.concatenate([self.train[inside], self.holdout[out]])
         self.members = len(inside)
         self.reference = nearest(self.targets, self.holdout[~half[self.groups]])[0][:, 0].astype(np.float64)
-        self.w_in = resamples(_renumbered(self.train_groups[inside]), self.rng)
-        self.w_out = resamples(_renumbered(self.groups[out]), self.rng)
+        members, strangers = _renumbered(self.train_groups[inside]), _renumbered(self.groups[out])
+        self.w_in, self.w_out = resamples(members, self.rng), resamples(strangers, self.rng)
+        self.accused = int(min(members.max(initial=-1), strangers.max(initial=-1))) + 1
 
     def _prepare_distances(self) -> None:
         same = min(len(self.train), len(self.holdout))
@@ -78,10 +81,10 @@ class Exposure:
         near = scores.mean((gap[:, 0] <= self.near).astype(np.float64), w)
         near_own = scores.mean((self.own[:, 0] <= self.near).astype(np.float64), self.w_own)
         ratio = scores.mean(_ratio(gap), w)
-        pairs = len(self.targets) - self.members
+        strangers = len(self.targets) - self.members
         return {
-            "membership": (Estimate(auc, pairs), {"members": self.members, "strangers": pairs}),
-            "tpr_at_1pct_fpr": (Estimate(tpr, pairs), {}),
+            "membership": (Estimate(auc, self.accused), {"members": self.members, "strangers": strangers}),
+            "tpr_at_1pct_fpr": (Estimate(tpr, self.accused), {}),
             "dcr_share": (Estimate(self._dcr_share(shown, w), self.n), {}),
             "nndr": (Estimate(ratio, self.n), {"holdout": float(scores.mean(_ratio(self.own), self.w_own)[0])}),
             "exact_copies": (Estimate(exact - self.copied, self.n), _rates(exact[0], self.copied[0])),

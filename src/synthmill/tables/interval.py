@@ -44,19 +44,21 @@ def seeds(evidence: Evidence) -> list[pl.DataFrame]:
 
 
 def entities(frame: pl.DataFrame, entity: str | None) -> Ints:
-    """(n,) which entity each row belongs to, numbered from 0; the row itself unless an entity is declared."""
+    """(n,) which entity each row belongs to, numbered from 0; the row itself unless it has one."""
     if entity is None or entity not in frame.columns:
         return np.arange(frame.height)
     codes: Ints = frame[entity].rank("dense").fill_null(0).cast(pl.Int64).to_numpy()
+    codes = np.where(codes, frame.height + codes, np.arange(frame.height))  # all who are unknown are not one person
     return np.unique(codes, return_inverse=True)[1].astype(np.int64)
 
 
 def resamples(groups: Ints, rng: np.random.Generator) -> Floats:
     """(1 + REPLICATES, n) how often each row appears: once, then when as many entities as there are get drawn anew."""
     n = int(groups.max(initial=-1)) + 1
-    drawn = [np.bincount(rng.integers(n, size=n), minlength=n) for _ in range(REPLICATES if n else 0)]
-    counts = np.stack([np.ones(n, np.int64), *drawn]) if n else np.ones((1 + REPLICATES, 0), np.int64)
-    return counts.astype(np.float64)[:, groups]
+    w = np.ones((1 + REPLICATES, len(groups)))
+    for b in range(1, 1 + REPLICATES if n else 1):
+        w[b] = np.bincount(rng.integers(n, size=n), minlength=n)[groups]
+    return w
 
 
 def measured(
