@@ -34,6 +34,12 @@ def test_values_are_compared_not_their_types_or_our_columns():
     assert check.judge(pl.DataFrame({"b": [1]})).status.to_list() == [0]
 
 
+def test_rows_of_identifiers_alone_are_told_apart_by_them():
+    check = Duplicates(rate=0)
+    check.fit(pl.DataFrame({"id": ["x", "y"]}), SCHEMA.select(["id"]))
+    assert check.judge(pl.DataFrame({"id": ["p", "q", "p"]})).status.to_list() == [0, 0, 1]
+
+
 def test_identifiers_do_not_make_a_record_new():
     check = Duplicates()
     check.fit(pl.DataFrame({"a": [1, 2], "id": ["x", "y"]}), SCHEMA)

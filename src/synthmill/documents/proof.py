@@ -36,14 +36,7 @@ def rarities(facts: Facts) -> str:
     tails = facts.measures.get("coverage.tails", {}).get("detail", {}).get("tails", [])
     if (facts.manifest.get("real") or {}).get("entity"):
         return ""  # rows are counted, and many of them may be one person's
-    numbers_known = 0.01 * sizes.get("train", 0) >= FEWEST
-    shown = [
-        t
-        for t in tails
-        if t["real"] * sizes.get("holdout", 0) >= FEWEST
-        and t["synthetic"] < t["real"]
-        and (numbers_known or not t["tail"].startswith(("below ", "above ")))
-    ]
+    shown = [t for t in tails if t["real"] * sizes.get("holdout", 0) >= FEWEST and t["synthetic"] < t["real"]]
     shown.sort(key=lambda t: (t["synthetic"] / t["real"], t["column"], t["tail"]))
     rows = "".join(
         f"<tr><td>{esc(t['column'], 40)}</td><td>{esc(t['tail'], 40)}</td><td>{share(t['real'])}</td><td>{share(t['synthetic'])}</td></tr>"
