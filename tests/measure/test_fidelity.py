@@ -88,6 +88,14 @@ def test_constant_and_all_missing_columns_are_no_accident():
     assert math.isfinite(m["trends"].value)
 
 
+def test_columns_that_a_resample_may_leave_constant_do_not_undo_the_interval():
+    rare = {f"rare{i}": pl.int_range(pl.len()) == i for i in range(15)}  # 1 resample in 1,000 holds all fifteen
+    tables = [f.with_columns(**{n: e.cast(pl.Float64) for n, e in rare.items()}) for f in (TRAIN, HOLDOUT, FRESH)]
+    schema = Schema((*SCHEMA, *(Column(n, "decimal", "Float64") for n in rare)))
+    m = measure(tables[2], train=tables[0], holdout=tables[1], schema=schema)["trends"]
+    assert 0.005 < m.high - m.low < 0.1
+
+
 def test_nothing_to_compare_is_unknown():
     assert math.isnan(measure(FRESH[:0])["shapes"].value)
     assert math.isnan(measure(FRESH, holdout=HOLDOUT[:0])["trends"].value)

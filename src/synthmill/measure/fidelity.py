@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from synthmill.plugins import Evidence, Measure
 from synthmill.tables import similarity
-from synthmill.tables.encode import Encoded, Floats, Ints, encode, is_numeric
+from synthmill.tables.encode import NUMERIC, Encoded, Floats, Ints, encode, is_numeric
 from synthmill.tables.interval import UNKNOWN, Estimate, entities, measured, resamples, seeds
 
 _HOLDOUT = 20_000
@@ -55,6 +56,7 @@ class _Comparison:
     def __init__(self, evidence: Evidence, real: Encoded, made: list[Encoded], w: Floats, n: int) -> None:
         self.schema, self.rng = evidence.schema, evidence.rng("fidelity", "pairs")
         self.real, self.made, self.w, self.n = real, made, w, n
+        self.anew: dict[str, NDArray[np.int8]] = {}
 
     def shapes(self, note: str) -> Measure:
         columns = []
@@ -74,8 +76,6 @@ class _Comparison:
         if len(pairs) > _PAIRS:
             resampled = set(self.rng.permutation(len(pairs))[:_PAIRS].tolist())
         self.binned = [self._discrete(t) for t in [self.real, *self.made]]
-        numeric = self.schema.of("integer", "decimal", "datetime")
-        self.rebinned = {n: similarity.rebinned(self.real[n].astype(np.float64), self.w) for n in numeric}
         scores, detail = [], []
         for i, (a, b) in enumerate(pairs):
             score, row = self._pair(a, b, self.w if i in resampled else self.w[:1])
@@ -85,16 +85,23 @@ class _Comparison:
         if not known:
             return measured("trends", [UNKNOWN], "higher", note="every pair has a constant column")
         values = np.mean([s[:, 0] for s in known], axis=0)
-        wide = [s for s in known if s.shape[1] > 1]
+        # a resample in which one column happens to be constant tells nothing about that pair, but all about the others
+        wide = [np.where(np.isfinite(s), s, s[:, :1]) for s in known if s.shape[1] > 1]
         replicates = np.mean(wide, axis=0)[:, 1:] if wide else np.full((len(values), self.w.shape[0] - 1), np.nan)
         estimates = [Estimate(np.r_[v, r], self.n) for v, r in zip(values, replicates, strict=True)]
         return measured("trends", estimates, "higher", detail={"pairs": detail, "strong": _strong(detail)}, note=note)
 
     def _discrete(self, table: Encoded) -> dict[str, Ints]:
-        numeric = self.schema.of("integer", "decimal", "datetime")
+        numeric = self.schema.of(*NUMERIC)
         return {
             n: similarity.binned(x.astype(np.float64)) if n in numeric else x.astype(np.int64) for n, x in table.items()
         }
+
+    def _rebinned(self, number: str) -> NDArray[np.int8]:
+        """Kept for the next pair: binning anew for every resample is most of the work."""
+        if number not in self.anew:
+            self.anew[number] = similarity.rebinned(self.real[number].astype(np.float64), self.w)
+        return self.anew[number]
 
     def _pair(self, a: str, b: str, w: Floats) -> tuple[Floats, dict[str, Any]]:
         """(tables, 1 + replicates) scores, and what the report shows of the pair."""
@@ -109,9 +116,8 @@ class _Comparison:
         if is_numeric(self.schema, a) or is_numeric(self.schema, b):
             number, level = (a, b) if is_numeric(self.schema, a) else (b, a)
             made = [(t[number], t[level]) for t in self.binned[1:]]
-            score = np.stack(
-                similarity.mixed_complement(self.rebinned[number][: len(w)], self.binned[0][level], w, made)
-            )
+            bins = self._rebinned(number) if len(w) > 1 else self.binned[0][number][None]
+            score = np.stack(similarity.mixed_complement(bins, self.binned[0][level], w, made))
         else:
             first, *rest = similarity.joint([t[a] for t in self.binned], [t[b] for t in self.binned])
             score = np.stack(similarity.tv_complement(first, w, rest))

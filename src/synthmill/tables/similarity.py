@@ -18,6 +18,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 _BINS = 10
+_ROUNDING = 1e-12
 
 
 def ks_complement(real: Floats, w: Floats, synthetic: Sequence[Floats]) -> list[Floats]:
@@ -70,16 +71,18 @@ def _between(x: Floats, known: Floats) -> Ints:
     return np.digitize(x, np.histogram_bin_edges(known, _BINS)).astype(np.int64)
 
 
-def rebinned(x: Floats, w: Floats) -> Ints:
+def rebinned(x: Floats, w: Floats) -> NDArray[np.int8]:
     """(b, n): `binned` anew on each weighting, between the extremes of the rows it holds: they are luck as well."""
-    return np.stack([_between(x, x[(held > 0) & ~np.isnan(x)]) for held in w])
+    return np.stack([_between(x, x[(held > 0) & ~np.isnan(x)]).astype(np.int8) for held in w])
 
 
-def mixed_complement(real: Ints, levels: Ints, w: Floats, synthetic: Sequence[tuple[Ints, Ints]]) -> list[Floats]:
+def mixed_complement(
+    real: NDArray[np.int8] | Ints, levels: Ints, w: Floats, synthetic: Sequence[tuple[Ints, Ints]]
+) -> list[Floats]:
     """1 - the total variation distance of joint tables; real: (b, n) bins, levels: (n,) codes, synthetic: pairs."""
     width = max(int(part.max(initial=0)) for part in (levels, *(s[1] for s in synthetic))) + 1
     size = (_BINS + 2) * width
-    at = real * width + levels + (np.arange(len(w)) * size)[:, None]
+    at = real.astype(np.int64) * width + levels + (np.arange(len(w)) * size)[:, None]
     p = np.bincount(at.ravel(), w.ravel(), len(w) * size).reshape(len(w), size) / w.sum(axis=1, keepdims=True)
     tables = [np.bincount(b * width + c, minlength=size) / len(b) for b, c in synthetic]
     return [1 - np.abs(p - q).sum(axis=1) / 2 for q in tables]
@@ -112,5 +115,7 @@ def correlation(x: Floats, y: Floats, w: Floats) -> Floats:
     x, y = (x - x.mean()) / x.std(), (y - y.mean()) / y.std()
     with np.errstate(invalid="ignore", divide="ignore"):
         n, sx, sy, sxx, syy, sxy = (w @ np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=1)).T
-        r: Floats = (sxy - sx * sy / n) / np.sqrt((sxx - sx * sx / n) * (syy - sy * sy / n))
-    return np.where(np.isfinite(r), r, np.nan)
+        vx, vy = sxx - sx * sx / n, syy - sy * sy / n
+        r: Floats = (sxy - sx * sy / n) / np.sqrt(vx * vy)
+    varies = (vx > _ROUNDING * sxx) & (vy > _ROUNDING * syy)  # what rounding leaves of nothing is no variance
+    return np.where(varies, np.clip(r, -1, 1), np.nan)
