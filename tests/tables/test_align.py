@@ -35,6 +35,12 @@ def test_numbers_keep_their_fractions():
     assert frame["n"].to_list() == [1.5, 2.0]
 
 
+def test_dates_as_text_are_read_as_the_real_tables_are():
+    frame, notes = align(WRITTEN.with_columns(day=pl.Series(["02/03/2020", "12/04/2020"])), TRAIN, SCHEMA)
+    assert frame["day"].to_list() == [date(2020, 2, 3), date(2020, 12, 4)]
+    assert notes == []
+
+
 def test_extra_columns_are_left_out_with_a_note():
     frame, notes = align(WRITTEN.with_columns(more=1), TRAIN, SCHEMA)
     assert "more" not in frame.columns

@@ -7,6 +7,8 @@ import polars as pl
 from synthmill.refusal import Refusal, choices
 from synthmill.schema import Schema
 
+from . import dates
+
 _TRUTHS = {"true": True, "1": True, "1.0": True, "yes": True, "false": False, "0": False, "0.0": False, "no": False}
 
 
@@ -63,6 +65,8 @@ def _time(s: pl.Series, dtype: pl.DataType) -> pl.Series:
         return s.cast(dtype, strict=False)
     if dtype == pl.Time:
         return s.str.to_time(strict=False)
+    if fmt := dates.date_format(s):  # as the real table's text was read: 02/03/2020 is one day in both
+        return dates.parse(s, fmt).cast(dtype, strict=False)
     try:
         return s.str.to_datetime(strict=False).cast(dtype, strict=False)
     except pl.exceptions.ComputeError:  # no format fits the first values
