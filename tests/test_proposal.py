@@ -99,6 +99,13 @@ def test_an_identifier_that_repeats_is_the_entity(tmp_path: Path) -> None:
     assert spec.real.entity == "customer_id"
 
 
+def test_what_one_person_holds_alone_is_not_named_in_however_many_rows(tmp_path: Path) -> None:
+    visits = SHOP.select("price", customer_id=pl.int_range(N) // 12, state=pl.lit("well"))
+    ill = pl.col("customer_id") == 7
+    text, _ = _spec(tmp_path, visits.with_columns(state=pl.when(ill).then(pl.lit("rare illness")).otherwise("state")))
+    assert "rare illness" not in text
+
+
 def test_nothing_is_predicted_from_texts_alone(tmp_path: Path) -> None:
     texts = pl.DataFrame(
         {"label": ["ham", "spam"] * 50, "text": [f"a message of many words number {i}" for i in range(100)]}

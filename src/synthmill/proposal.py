@@ -19,6 +19,7 @@ from .frame import rng_of
 from .real import from_frame
 from .refusal import Refusal, choices
 from .schema import Column, Schema
+from .tables.interval import entities
 from .tables.read import read
 
 _TARGETS = (
@@ -30,7 +31,7 @@ _CLASSES = 10
 _LEVELS = 12
 """An axis with more levels than this is no proposal any more."""
 _NAMED = 10
-"""A group of fewer rows is not named in the spec: specs are shown around."""
+"""A group of fewer people (rows, unless a key repeats) is not named in the spec: specs are shown around."""
 _RARE = 0.05
 _RULE_PAIRS, _PAIR_COLUMNS = 8, 40
 
@@ -149,7 +150,8 @@ def _target(schema: Schema) -> tuple[str | None, str]:
 def _cover(train: pl.DataFrame, schema: Schema, target: str | None) -> Iterator[str]:
     axes = [c for c in schema if _is_axis(c)]
     first = next((c for c in axes if c.name == target), None)
-    levels = _levels(train, first.name) if first else []
+    who = pl.Series("who", entities(train, _entity(train, schema)))
+    levels = _levels(train[first.name], who) if first else []
     yield "# How many records, of which kind. Cells that real data rarely shows are asked for like any other."
     yield "cover:"
     if first and len(levels) > 1:
@@ -159,7 +161,7 @@ def _cover(train: pl.DataFrame, schema: Schema, target: str | None) -> Iterator[
         yield f"  quota: {max(100, min(5_000, int(round(train.height / len(levels), -2))))}  # accepted records per cell"
     else:
         yield f"  total: {max(100, min(10_000, int(round(train.height, -2))))}"
-    rare = [(c, v, p) for c in axes if c is not first for v, p in _levels(train, c.name) if p < _RARE]
+    rare = [(c, v, p) for c in axes if c is not first for v, p in _levels(train[c.name], who) if p < _RARE]
     if rare:
         yield "  # Rare groups, each a candidate for an axis of its own:"
         for c, v, p in sorted(rare, key=lambda r: r[2])[:8]:
@@ -171,10 +173,11 @@ def _is_axis(c: Column) -> bool:
     return c.kind in ("categorical", "boolean") and not c.polars.is_float() and 2 <= len(c.levels) <= _LEVELS
 
 
-def _levels(train: pl.DataFrame, name: str) -> list[tuple[Any, float]]:
-    """Levels that enough rows have to be named, with their shares."""
-    counts = train[name].drop_nulls().value_counts().sort(name)
-    return [(v, n / train.height) for v, n in counts.iter_rows() if n >= _NAMED]
+def _levels(s: pl.Series, who: pl.Series) -> list[tuple[Any, float]]:
+    """Levels that enough people have to be named, with their shares. who: whose each row is."""
+    levels = pl.DataFrame({"level": s, "who": who}).drop_nulls("level").group_by("level")
+    counts = levels.agg(pl.len(), people=pl.col("who").n_unique()).filter(pl.col("people") >= _NAMED).sort("level")
+    return [(v, n / len(s)) for v, n, _ in counts.iter_rows()]
 
 
 def _percent(share: float) -> str:
@@ -211,19 +214,18 @@ def _bounds(schema: Schema) -> Iterator[str]:
 
 def _orders(train: pl.DataFrame, schema: Schema) -> list[str]:
     """a <= b wherever both are known, for columns of one scale: rows paired at random would break it often."""
-    rng = rng_of("init", train.height)
     found: list[tuple[str, str]] = []
     for kinds in (("integer", "decimal"), ("datetime",)):
         names = schema.of(*kinds)[:_PAIR_COLUMNS]
         x = {n: train[n].to_physical().cast(pl.Float64).to_numpy() for n in names}
-        mixed = rng.permutation(train.height)
         for a, b in itertools.permutations(names, 2):
-            known = ~(np.isnan(x[a]) | np.isnan(x[b]))
             if train[a].dtype.is_temporal() and train[a].dtype != train[b].dtype:
                 continue
-            if known.sum() < 100 or (x[a][known] > x[b][known]).any():
+            known = ~(np.isnan(x[a]) | np.isnan(x[b]))
+            low, high = x[a][known], x[b][known]
+            if len(low) < 100 or (low > high).any() or not (low < high).any():
                 continue
-            if np.nanmean(x[a][mixed] > x[b]) >= 0.05 and (x[a][known] < x[b][known]).any():
+            if (low[rng_of("init", a, b).permutation(len(low))] > high).mean() >= 0.05:
                 found.append((a, b))
     chained = {(a, c) for (a, b), (b2, c) in itertools.product(found, found) if b == b2}
     return [f"{_column(a)} <= {_column(b)}" for a, b in found if (a, b) not in chained][:_RULE_PAIRS]
