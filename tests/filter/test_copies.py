@@ -163,15 +163,15 @@ def brute(train: pl.DataFrame, queries: pl.DataFrame, share: float) -> np.ndarra
     return np.where(ratio < share, ratio, np.inf)
 
 
-@given(st.integers(0, 10**6), st.sampled_from([5, 60, 150]))
-@settings(max_examples=15, deadline=None)
-def test_pruning_loses_nothing(seed, n):
+@given(st.integers(0, 10**6), st.sampled_from([5, 60, 150]), st.sampled_from([0.3, 0.5, 0.9]))
+@settings(max_examples=25, deadline=None)
+def test_pruning_loses_nothing(seed, n, share):
     train = people(n, seed)
     noise = pl.Series(rng_of("brute", seed).normal(size=n) * 0.3)
     queries = pl.concat([people(100, (seed, 2)), train.with_columns(wage=pl.col("wage") + noise)])
     check = fitted(train)
-    found, _ = check._balls.ratios(*check._place(queries), 0.9)
-    np.testing.assert_allclose(found, brute(train, queries, 0.9), rtol=1e-9)
+    found, _ = check._balls.ratios(*check._place(queries), share)
+    np.testing.assert_allclose(found, brute(train, queries, share), rtol=1e-9)
 
 
 def test_calibration_is_leave_one_out():

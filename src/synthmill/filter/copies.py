@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import polars as pl
@@ -22,7 +21,8 @@ _Ints = NDArray[np.int64]
 _Bools = NDArray[np.bool_]
 
 _FAR = 0.999  # below the cost of one categorical mismatch: only rows that share every category can be near
-_PAIRS = 1 << 20
+_ROUNDING = 1e-6
+_AT_ONCE = 1_000  # candidates whose every near record is listed at a time
 
 
 @dataclass
@@ -94,15 +94,14 @@ class Copies:
 
 @dataclass(frozen=True)
 class _Balls:
-    """Train records that occur once. block: which of `keys`, their categories; points: (n, d); reach: to the nearest
-    other record; common: each of its values occurs in other records; axis: the number to search by."""
+    """Train records that occur once. keys: their categories; points: (n, d); reach: to the nearest other record;
+    common: each of its values occurs in other records; tree: of their places."""
 
     keys: Keys
-    block: _Ints
     points: _Floats
     reach: _Floats
     common: _Bools
-    axis: int
+    tree: Any
 
     @classmethod
     def fit(cls, train: pl.DataFrame, keys: Keys, points: _Floats) -> tuple[_Balls, _Floats, _Bools]:
@@ -116,8 +115,7 @@ class _Balls:
         _, first, count = np.unique(row_keys(train), return_index=True, return_counts=True)
         known, block = np.unique(keys[first], return_inverse=True)
         points = points[first]
-        # blocks lie 4 apart on an axis of their own, farther than any distance that matters
-        places = np.c_[block * 4.0, points]
+        places = _places(block, points)
         near, who = cKDTree(places).query(places, k=[2, 3], distance_upper_bound=_FAR)
         near = np.minimum(near, _FAR)
         single = (count == 1) & (near[:, 0] > 0)
@@ -126,38 +124,45 @@ class _Balls:
         ball = np.flatnonzero(single & (near[:, 0] < _FAR))
         ball = ball[count[who[ball, 0]] == 1]
         np.minimum.at(alone, who[ball, 0], near[ball, 0] / near[ball, 1])
-        axis = int(np.argmax([len(np.unique(c)) for c in points.T])) if points.shape[1] else 0
-        balls = cls(known, block[single], points[single], near[single, 0], common[single], axis)
+        balls = cls(known, points[single], near[single, 0], common[single], cKDTree(places[single]))
         return balls, np.repeat(alone, count), np.repeat(common, count)
 
     def ratios(self, keys: Keys, points: _Floats, share: float) -> tuple[_Floats, _Bools]:
         """(n,) distance to a train record over that record's reach, the smallest; inf unless below `share`.
         And whether a record it equals is a common one.
 
-        Each ball asks which candidates lie within it on one axis, by binary search among the sorted candidates of
-        its block; only those pairs are measured.
+        Two records are at least as far apart as either reaches, so what lies within `share` of one's reach lies at most
+        share / (1 - share) times as far from it as from the nearest of all: no other has to be measured.
         """
         best, common = np.full(len(keys), np.inf), np.zeros(len(keys), bool)
-        block = np.searchsorted(self.keys, keys)
-        block[block == len(self.keys)] = 0
-        there = np.flatnonzero(self.keys[block] == keys) if len(self.keys) else np.empty(0, np.int64)
-        line = _line(block[there], points[there], self.axis)
-        order = np.argsort(line, kind="stable")
-        line, rows = line[order], there[order]
-        center = _line(self.block, self.points, self.axis)
-        radius = self.reach * share + 1e-6
-        first = np.searchsorted(line, center - radius)
-        count = np.searchsorted(line, center + radius, side="right") - first
-        for some in _slices(count):
-            ball = np.repeat(np.arange(some.start, some.stop), count[some])
-            offset = np.arange(len(ball)) - np.repeat(np.cumsum(count[some]) - count[some], count[some])
-            row = rows[first[ball] + offset]
-            gap = points[row] - self.points[ball]
-            ratio = np.sqrt((gap * gap).sum(axis=1)) / self.reach[ball]
-            near = ratio < share
-            np.minimum.at(best, row[near], ratio[near])
-            common[row[ratio == 0]] = self.common[ball[ratio == 0]]
+        if not len(self.reach):
+            return best, common
+        block = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
+        there = np.flatnonzero(self.keys[block] == keys)
+        places = _places(block[there], points[there])
+        most = float(self.reach.max()) * share + _ROUNDING
+        apart, ball = self.tree.query(places, distance_upper_bound=most)
+        near = np.flatnonzero(np.isfinite(apart))
+        self._measure(best, common, there[near], ball[near], points, share)
+        if share > 0.5:
+            wide = np.minimum(apart[near] * share / max(1 - share, _ROUNDING), most) + _ROUNDING
+            for some in range(0, len(near), _AT_ONCE):
+                found = self.tree.query_ball_point(places[near[some : some + _AT_ONCE]], wide[some : some + _AT_ONCE])
+                row = np.repeat(there[near[some : some + _AT_ONCE]], [len(f) for f in found])
+                self._measure(best, common, row, np.concatenate(found).astype(np.int64), points, share)
         return best, common
+
+    def _measure(self, best: _Floats, common: _Bools, row: _Ints, ball: _Ints, points: _Floats, share: float) -> None:
+        gap = points[row] - self.points[ball]
+        ratio = np.sqrt((gap * gap).sum(axis=1)) / self.reach[ball]
+        near = ratio < share
+        np.minimum.at(best, row[near], ratio[near])
+        common[row[ratio == 0]] = self.common[ball[ratio == 0]]
+
+
+def _places(block: _Ints, points: _Floats) -> _Floats:
+    """Blocks lie 4 apart on an axis of their own, farther than any distance that matters."""
+    return np.c_[block * 4.0, points]
 
 
 def _recurring(records: pl.DataFrame) -> _Bools:
@@ -172,16 +177,3 @@ def _recurring(records: pl.DataFrame) -> _Bools:
 def _lower(values: _Floats, quantile: float) -> float:
     """The value with at most that share of the values below it; 1 where there is none to ask."""
     return float(np.sort(values)[int(quantile * len(values))]) if len(values) else 1.0
-
-
-def _line(block: _Ints, points: _Floats, axis: int) -> _Floats:
-    """Block and position on one axis as one number. Clipping keeps the order and brings no two points apart."""
-    at = np.clip(points[:, axis], -12, 12) if points.shape[1] else np.zeros(len(block))
-    return np.asarray(block * 32.0 + at, np.float64)
-
-
-def _slices(count: _Ints) -> list[slice]:
-    """Runs of balls with about `_PAIRS` pairs each."""
-    part = np.cumsum(count) // _PAIRS
-    edges = np.flatnonzero(np.diff(part, prepend=-1, append=-1)) if len(count) else np.empty(0, np.int64)
-    return [slice(int(a), int(b)) for a, b in pairwise(edges)]
