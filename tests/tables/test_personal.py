@@ -58,6 +58,7 @@ def test_found(name: str, values: list[object], found: str) -> None:
         ("code", ["1234567890123456", "1234567890123457"]),
         ("zip", [98001, 98002] * 20),
         ("phone_kind", ["mobile", "fixed"] * 9),
+        ("cell", [*range(19), 1_234_567]),
         ("mailing", ["yes", "no"] * 9),
         ("hostname", ["a1", "b2"] * 9),
         ("ip_count", [1, 2, 3]),

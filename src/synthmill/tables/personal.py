@@ -104,7 +104,7 @@ def _number(title: str, sample: pl.Series, rare: bool) -> str:
     if len(sample) >= 10 and sample.str.contains(r"^[2-6]\d{14,15}$").all() and _share(luhn, sample) >= 0.95:
         return "credit_card"
     if title == "phone":
-        return "phone" if sample.str.contains(r"^\d{7,15}$").mean() or 0 else ""
+        return title if _like(r"^\d{7,15}$", sample) >= _MOSTLY else ""
     return title if title in ("ssn", "postcode") else ""
 
 
