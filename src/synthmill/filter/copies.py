@@ -14,6 +14,7 @@ from synthmill.frame import Keys, row_keys
 from synthmill.plugins import Verdicts
 from synthmill.refusal import Refusal
 from synthmill.schema import Schema
+from synthmill.tables.encode import NUMERIC
 from synthmill.tables.space import Space
 
 _Floats = NDArray[np.float64]
@@ -53,7 +54,7 @@ class Copies:
             raise Refusal(
                 "copies: the real data has no column to compare by (only identifiers, personal data or texts)"
             )
-        numbers = schema.of("integer", "decimal", "datetime")
+        numbers = schema.of(*NUMERIC)
         self._categories = [n for n in schema.modelled if n not in numbers]
         self._space = Space.fit(train, schema.select(numbers))
         keys, points = self._place(train)

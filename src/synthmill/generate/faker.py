@@ -16,6 +16,8 @@ from synthmill.plugins import Request
 from synthmill.refusal import Refusal, choices
 from synthmill.tables.patterns import number
 
+from ._locale import faker_of
+
 _POOL = 2_000
 _TYPES: dict[type, pl.DataType] = {
     str: pl.String(), bool: pl.Boolean(), int: pl.Int64(), float: pl.Float64(), Decimal: pl.Float64(),
@@ -39,7 +41,7 @@ class Faker:
     completes: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        fake = self._fake = _faker(self.locale)
+        fake = self._fake = faker_of(self.locale, "faker")
         fake.seed_instance(0)
         for name, provider in self.columns.items():
             if provider.startswith("_") or not callable(getattr(fake, provider, None)):
@@ -85,15 +87,6 @@ class Faker:
         if type(value) not in _TYPES:
             raise Refusal(f"faker: columns.{name}: '{provider}' makes {type(value).__name__}, not a single value")
         return _TYPES[type(value)]
-
-
-def _faker(locale: str) -> Any:
-    import faker
-    from faker.config import AVAILABLE_LOCALES
-
-    if locale not in AVAILABLE_LOCALES:
-        raise Refusal(f"faker: locale: '{locale}' is not known; {choices(locale, sorted(AVAILABLE_LOCALES))}")
-    return faker.Faker(locale)
 
 
 def _providers(fake: Any) -> list[str]:

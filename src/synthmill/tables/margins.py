@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from synthmill.schema import Column, dtype_of
 
+from .encode import NUMERIC
 from .grid import Floats, Grid
 from .store import places
 
@@ -53,7 +54,7 @@ class Margin:
 
     @classmethod
     def fit(cls, column: Column, s: pl.Series) -> Margin:
-        if column.kind in ("integer", "decimal", "datetime"):
+        if column.kind in NUMERIC:
             return cls._of_numbers(s, Grid.fit(column, s))
         return cls._of_levels(s)
 

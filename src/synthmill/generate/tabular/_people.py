@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from synthmill.refusal import Refusal, choices
+from synthmill.generate._locale import faker_of
 
 _POOL = 2_000
 _DOMAINS = ("example.com", "example.org", "example.net")
@@ -28,7 +28,7 @@ class People:
 
     def __init__(self, locale: str, seed: int, without: Callable[[str, list[str]], list[str]]) -> None:
         """without(format, values): the values that no real record holds."""
-        self.fake = _faker(locale)
+        self.fake = faker_of(locale, "tabular.identity")
         self.seed, self.without = seed, without
         self._pools: dict[str, list[Any]] = {}
 
@@ -96,17 +96,6 @@ class People:
             return str(self.fake.postcode_in_state(state))
         except Exception:  # most locales do not know which postcodes a state has
             return str(self.fake.postcode())
-
-
-def _faker(locale: str) -> Any:
-    import faker
-    from faker.config import AVAILABLE_LOCALES
-
-    if locale not in AVAILABLE_LOCALES:
-        raise Refusal(
-            f"tabular.identity: locale: '{locale}' is not known; {choices(locale, sorted(AVAILABLE_LOCALES))}"
-        )
-    return faker.Faker(locale)
 
 
 def _words(values: Iterable[Any]) -> Words:

@@ -18,11 +18,11 @@ from pydantic import Field
 from synthmill.plugins import Request
 from synthmill.refusal import Refusal, choices
 from synthmill.schema import Schema
+from synthmill.tables.encode import NUMERIC
 from synthmill.tables.grid import Floats, Grid
 from synthmill.tables.store import load_frame, places, save_frame
 
 Kind = Literal["auto", "smote", "smotenc", "borderline"]
-_NUMERIC = ("integer", "decimal", "datetime")
 
 
 @dataclass
@@ -150,7 +150,7 @@ class _Space:
         levels = train[target].unique().sort()
         of_class = places(train[target], levels)
         names = [c for c in train.columns if c != target]
-        grids = {c: Grid.fit(schema[c], train[c]) for c in names if schema[c].kind in _NUMERIC}
+        grids = {c: Grid.fit(schema[c], train[c]) for c in names if schema[c].kind in NUMERIC}
         varying = [c for c in names if c not in grids and train[c].n_unique() > 1]
         categories = {c: train[c].drop_nulls().unique().sort() for c in varying}
         codes = [places(train[c], categories[c]) for c in varying]
