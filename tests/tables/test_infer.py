@@ -189,3 +189,10 @@ def shared() -> Path:
     if not path.is_dir():
         pytest.skip("the shared real tables are not here")
     return path
+
+
+def test_decimals_are_counted_on_the_columns_own_scale():
+    x = np.random.default_rng(0).random(50)
+    digits = {size: infer(pl.DataFrame({"x": x * size}))["x"].digits for size in (1.0, 1e-13, 1e-300)}
+    assert digits == {1.0: 15, 1e-13: 15, 1e-300: 15}
+    assert infer(pl.DataFrame({"x": [0.1 + 0.2, 0.7, 0.25]}))["x"].digits == 2

@@ -23,6 +23,9 @@ def numbers(values, kind="integer", **options):
     [
         ([10, 30, None, 50], "integer", 0),
         ([2**62, 2**62 + 4], "integer", 0),
+        ([-(2**63), 2**62], "integer", 0),
+        ([2**63, 2**63 + 4096], "integer", 0),
+        ([1e-300, 2.5e-300], "decimal", 15),
         ([0.25, 0.5, None, 7.75], "decimal", 2),
         ([1e-9, 12345.678901234], "decimal", 15),
         ([date(2020, 1, 6), date(2020, 1, 13), None], "datetime", 0),

@@ -16,6 +16,8 @@ from synthmill.schema import Column, dtype_of
 Floats = NDArray[np.float64]
 
 _EXACT = 2.0**53
+_COARSE = 2.0**30
+"""A continuous column whose largest value is fewer steps than this would lose digits on the finest grid there is."""
 _EPOCH = datetime(1970, 1, 1)
 _TICK = {"us": 1, "ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
 
@@ -38,15 +40,19 @@ class Grid:
         known = physical(s).drop_nulls()
         dtype = str(s.dtype)
         scale = 10 ** min(column.digits, 15) if column.kind == "decimal" else 1
+        if not len(known):
+            return cls(dtype, 0, 1, scale)
         if known.dtype.is_float():
             x = known.to_numpy()
-            if len(x) and np.abs(x).max() * scale >= _EXACT:
+            largest = float(np.abs(x).max()) * scale
+            if largest >= _EXACT or (column.digits >= 15 and largest < _COARSE):
                 return cls(dtype)
             whole = np.round(x * scale).astype(np.int64)
         else:
+            low, high = int(known.min()), int(known.max())  # type: ignore[arg-type]
+            if high - low >= 2**63 or high >= 2**63:  # beyond int64
+                return cls(dtype)
             whole = known.cast(pl.Int64).to_numpy()
-        if not len(whole):
-            return cls(dtype, 0, 1, scale)
         base = int(whole.min())
         step = int(np.gcd.reduce(whole - base)) or _unit(column)
         return cls(dtype, base, step, scale)

@@ -194,7 +194,9 @@ def _details(s: pl.Series, kind: str) -> dict[str, Any]:
 def _digits(s: pl.Series) -> int:
     """Decimal places that write every value back exactly; 15 for a continuous column."""
     x = s.drop_nulls().to_numpy().astype(np.float64)
-    noise = (1e-7 if s.dtype == pl.Float32 else 1e-12) * np.maximum(1.0, np.abs(x))
+    x = x[np.isfinite(x)]
+    size = np.abs(x)
+    noise = (1e-7 if s.dtype == pl.Float32 else 1e-12) * np.maximum(min(1.0, size.max(initial=0)), size)
     for digits in range(6 if s.dtype == pl.Float32 else 11):
         if np.all(np.abs(x - np.round(x, digits)) <= noise):
             return digits
