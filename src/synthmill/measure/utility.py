@@ -113,9 +113,8 @@ class _Task:
         p = boost.classify(x, y.astype(np.int64), self.categories, self.holdout[0], self.classes)
         judged = range(len(self.classes)) if len(self.classes) > 2 else [1]
         each = np.stack([self._auc(p[:, j], self.classes[j]) for j in judged])
-        known = np.isfinite(each)  # a small resample may lack a class
-        with np.errstate(invalid="ignore"):
-            return Estimate(np.where(known, each, 0).sum(axis=0) / known.sum(axis=0), n)
+        each = np.where(np.isfinite(each), each, each[:, :1])  # a resample without a class tells of the others only
+        return Estimate(each.mean(axis=0), n)
 
     def _auc(self, score: Floats, label: int) -> Floats:
         yes = self.truth == label
