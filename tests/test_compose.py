@@ -120,7 +120,6 @@ class Half:
         ([{"use": "nowhere.py:Coin"}], ["generate", "nowhere.py"]),
         ([{"mix": 5}], ["generate.mix: 5: expected a list"]),
         ([{"mix": []}], ["generate.mix: []: expected a list"]),
-        ([{"mix": ["tabular.copula"]}], ["generate.mix.0: 'tabular.copula': expected a member"]),
         ([{"mix": [{"share": 1}]}], ["generate.mix.0", "expected a member"]),
         ([{"mix": [{"use": "toys:Coin", "share": 0}]}], ["generate.mix.0: share: 0"]),
         ([{"mix": [{"use": "toys:Coin", "share": "half"}]}], ["generate.mix.0: share: 'half'"]),

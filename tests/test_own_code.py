@@ -140,3 +140,73 @@ def test_edited_code_stops_more_records_but_not_another_blend(folder: Path) -> N
 def test_a_handful_of_rows_is_no_table_to_learn(folder: Path) -> None:
     with pytest.raises(Refusal, match="3 different rows are too few"):
         synthmill.fit(pl.DataFrame({"x": [1, 2, 3] * 50}))
+
+
+BROKEN = """
+from dataclasses import dataclass
+
+import polars as pl
+
+from synthmill.plugins import Verdicts
+
+
+@dataclass
+class {name}:
+    def __post_init__(self):
+        if "{how}" == "init":
+            raise KeyError("no such luck")
+
+    def fit(self, train, schema):
+        if "{how}" == "fit":
+            raise KeyError("no such luck")
+
+    def schema(self):
+        if "{how}" == "schema":
+            raise KeyError("no such luck")
+        return ["x"] if "{how}" == "list" else {{"_id" if "{how}" == "ours" else "x": pl.Int64()}}
+
+    def save(self, folder):
+        if "{how}" == "save":
+            raise KeyError("no such luck")
+
+    def generate(self, request):
+        return pl.DataFrame({{"x": [1] * request.n}})
+
+    def judge(self, frame):
+        return Verdicts.all_pass(frame.height)
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("init", "KeyError: 'no such luck'"),
+        ("fit", "KeyError: 'no such luck'"),
+        ("schema", "KeyError: 'no such luck'"),
+        ("save", "KeyError: 'no such luck'"),
+        ("list", "schema() answers list"),
+        ("ours", "column '_id'"),
+    ],
+)
+def test_a_generator_that_breaks_outside_of_requests_is_one_sentence(folder: Path, how: str, words: str) -> None:
+    (folder / "own.py").write_text(BROKEN.format(name="Own", how=how))
+    pl.DataFrame({"x": [i % 50 for i in range(200)]}).write_csv(folder / "real.csv")
+    (folder / "spec.yaml").write_text('name: own\nreal: {path: real.csv}\ncover: {total: 50}\ngenerate: "own.py:Own"\n')
+    with pytest.raises(Refusal) as e:
+        synthmill.make(folder / "spec.yaml", folder / "run")
+    assert e.value.code == 1
+    assert "own.py:Own" in str(e.value)
+    assert words in str(e.value)
+    assert not (folder / "run" / "manifest.json").exists()
+
+
+@pytest.mark.parametrize("how", ["init", "fit"])
+def test_a_check_that_breaks_outside_of_requests_is_one_sentence(folder: Path, how: str) -> None:
+    (folder / "broken.py").write_text(BROKEN.format(name="Broken", how=how))
+    pl.DataFrame({"x": [i % 50 for i in range(200)]}).write_csv(folder / "real.csv")
+    (folder / "spec.yaml").write_text(
+        "name: own\nreal: {path: real.csv}\ncover: {total: 50}\ngenerate: tabular.independent\n"
+        'verify: {use: "broken.py:Broken"}\n'
+    )
+    with pytest.raises(Refusal, match=r"broken\.py:Broken: KeyError: 'no such luck'"):
+        synthmill.make(folder / "spec.yaml", folder / "run")

@@ -15,6 +15,7 @@ _DOORS = {
     "extend": "verbs.extend",
     "blend": "verbs.blend",
     "trace": "verbs.trace",
+    "list": "verbs.list",
     "report": "verbs.report",
     "evaluate": "verbs.score",
     "fit": "verbs.fit",
@@ -26,7 +27,7 @@ _DOORS = {
     "Bin": "cells",
     "Refusal": "refusal",
 }
-_NAMES = {"evaluate": "score"}
+_NAMES = {"evaluate": "score", "list": "plugins"}
 __all__ = [*_DOORS, "__version__"]
 
 

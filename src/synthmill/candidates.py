@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from .engine import FAILURES, Failure, sentence
+from .engine import Failure
 from .engine.signals import Overdue
 from .frame import Status
-from .plugins import Request, Verdicts
+from .plugins import FAILURES, Request, Verdicts, sentence
 
 IN_FLIGHT: dict[str, pl.DataType] = {
     "_k": pl.UInt32(),
@@ -153,6 +153,17 @@ def apply(frame: pl.DataFrame, check: Any, place: int, columns: Sequence[str]) -
     return frame.with_columns(
         pl.when(live).then(new[c].gather(back.fill_null(0))).otherwise(pl.col(c)).alias(c) for c in new.columns
     )
+
+
+def exposed(frame: pl.DataFrame, check: Any, place: int, columns: Sequence[str]) -> pl.Series:
+    """Which rows that an earlier check rejected a private check would have rejected as well: they tell of real people
+    no less for having failed something else first."""
+    asked = (frame["_status"] == Status.FAIL) & (frame["_check"] < place).fill_null(False)
+    at = asked.arg_true()
+    if not len(at):
+        return pl.repeat(False, frame.height, dtype=pl.Boolean, eager=True)
+    status = verdict_of(check, frame[at].select(columns)).status
+    return pl.repeat(False, frame.height, dtype=pl.Boolean, eager=True).scatter(at.filter(status != Status.PASS), True)
 
 
 def verdict_of(check: Any, frame: pl.DataFrame) -> Verdicts:

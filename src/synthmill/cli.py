@@ -239,10 +239,10 @@ def _trace(a: argparse.Namespace) -> None:
 
 def _list(a: argparse.Namespace) -> None:
     from . import console
-    from .plugins import FAMILIES, describe
+    from .verbs.list import plugins
 
-    for family in [a.family] if a.family else FAMILIES:
-        console.listed(family, list(describe(family)))
+    for family, found in plugins(a.family).items():
+        console.listed(family, found)
 
 
 if __name__ == "__main__":

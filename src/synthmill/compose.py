@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import polars as pl
 
 from .frame import seed_of
 from .lineage import Source, config_digest, version_of
-from .plugins import Request, build
+from .plugins import Request, blamed, build
 from .refusal import Refusal
 from .schema import MODELLED, Schema
 from .spec import Use
@@ -39,8 +40,8 @@ class Step:
 class Maker:
     """All generators of a spec as one. Either a single first step or several that share requests, then completing steps."""
 
-    def __init__(self, firsts: list[Step], shares: list[float], then: list[Step]) -> None:
-        self.firsts, self.shares, self.then = firsts, shares, then
+    def __init__(self, firsts: list[Step], shares: list[float], then: list[Step], source: str = "spec") -> None:
+        self.firsts, self.shares, self.then, self.source = firsts, shares, then, source
         self._order: list[str] | None = None
 
     @property
@@ -74,14 +75,16 @@ class Maker:
                 step.plugin.target = target
                 step.config["target"] = target
             if hasattr(step.plugin, "fit"):
-                if not modelled:
-                    raise Refusal(f"generate: {step.use}: the real data has no column a table model can learn")
-                step.plugin.fit(train.select(modelled), schema.select(modelled))
+                with self._blamed(step):
+                    if not modelled:
+                        raise Refusal("the real data has no column a table model can learn")
+                    step.plugin.fit(train.select(modelled), schema.select(modelled))
         self._order = schema.names
         self.add_identity(train, schema)
         for step in self.then:
             if hasattr(step.plugin, "fit"):
-                step.plugin.fit(train, schema)
+                with self._blamed(step):
+                    step.plugin.fit(train, schema)
 
     def add_identity(self, train: pl.DataFrame, schema: Schema) -> None:
         """Identifiers and personal data are made up afresh, unless a declared generator makes those columns."""
@@ -98,7 +101,7 @@ class Maker:
         """Columns in the real data's order where there is one, else as made."""
         made: dict[str, pl.DataType] = {}
         for step in self.steps:
-            made |= step.plugin.schema()
+            made |= self._declared_by(step)
         if self._order is None:
             return made
         return {
@@ -111,8 +114,21 @@ class Maker:
         known = {c.name: c.polars for c in real or () if c.kind in kinds}
         for step in self.steps:
             if not hasattr(step.plugin, "fit"):
-                known |= step.plugin.schema()
+                known |= self._declared_by(step)
         return known
+
+    def _blamed(self, step: Step) -> AbstractContextManager[None]:
+        return blamed(f"{self.source}: generate: {step.use}")
+
+    def _declared_by(self, step: Step) -> dict[str, pl.DataType]:
+        with self._blamed(step):
+            made = step.plugin.schema()
+            if not isinstance(made, Mapping):
+                raise Refusal(f"schema() answers {type(made).__name__}, not a mapping of columns to types", 1)
+            for column in made:
+                if str(column).startswith("_"):
+                    raise Refusal(f"schema(): column '{column}': names with a leading underscore are the line's own", 1)
+            return dict(made)
 
     def member(self, ordinal: int, cell: int) -> int:
         """Which first step answers: a low-discrepancy sequence, so that shares hold over any stretch of requests."""
@@ -146,16 +162,18 @@ class Maker:
         """Fitted state of every step, those that hold real rows apart."""
         for j, step in enumerate(self.steps):
             if hasattr(step.plugin, "save"):
-                target = (private if getattr(step.plugin, "private_model", False) else folder) / f"{j}-{step.use}"
+                target = (private if _is_private(step) else folder) / f"{j}-{step.use}"
                 target.mkdir(parents=True, exist_ok=True)
-                step.plugin.save(target)
+                with self._blamed(step):
+                    step.plugin.save(target)
 
     def load(self, folder: Path, private: Path, order: Sequence[str] | None) -> None:
         self._order = list(order) if order is not None else None
         for j, step in enumerate(self.steps):
             if hasattr(step.plugin, "load"):
-                source = (private if getattr(step.plugin, "private_model", False) else folder) / f"{j}-{step.use}"
-                step.plugin.load(source)
+                source = (private if _is_private(step) else folder) / f"{j}-{step.use}"
+                with self._blamed(step):
+                    step.plugin.load(source)
 
     def declared(self) -> list[Use]:
         """The generators as configuration, from which `maker` builds an equal one."""
@@ -163,6 +181,11 @@ class Maker:
         if len(first) > 1:
             first = [{"mix": [{**u, "share": w} for u, w in zip(first, self.shares, strict=True)]}]
         return [*first, *({"use": s.use, **s.config} for s in self.then)]
+
+
+def _is_private(step: Step) -> bool:
+    """What was fitted on real records holds something of single ones, unless its author says that it does not."""
+    return bool(getattr(step.plugin, "private_model", hasattr(step.plugin, "fit")))
 
 
 _IDENTITY = "tabular.identity"
@@ -185,7 +208,7 @@ def maker(uses: Sequence[Use], source: str = "spec") -> Maker:
                 f"{at}: {step.use} makes rows of its own; only the first generator of a chain does (or use 'mix')"
             )
         then.append(step)
-    return Maker(firsts, shares, then)
+    return Maker(firsts, shares, then, source)
 
 
 def _mix(head: Use, at: str) -> tuple[list[Step], list[float]]:
@@ -196,7 +219,8 @@ def _mix(head: Use, at: str) -> tuple[list[Step], list[float]]:
     if not isinstance(members, list) or not members:
         raise Refusal(f"{at}.mix: {members!r}: expected a list of members such as {{use: tabular.copula, share: 2}}")
     steps, shares = [], []
-    for j, member in enumerate(members):
+    for j, given in enumerate(members):
+        member = {"use": given} if isinstance(given, str) else given
         if not isinstance(member, dict) or "use" not in member:
             raise Refusal(f"{at}.mix.{j}: {member!r}: expected a member such as {{use: tabular.copula, share: 2}}")
         share = member.get("share", 1.0)

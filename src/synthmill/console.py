@@ -119,8 +119,8 @@ def previewed(p: Preview, source: str) -> None:
             style = "green" if said == "pass" else "red"
             out.print(f"  {escape(check)}: [{style}]{escape(str(said))}[/]")
     out.print(
-        f"\nabout {p.yield_:.0%} of candidates pass ({p.probe} tried), before duplicates build up and cells fill; the full run of "
-        f"{p.asked:,} records takes {duration(p.seconds)} and {max(p.megabytes, 0.01):.2g} MB. Next: synthmill make {source}"
+        f"\nabout {p.yield_:.0%} of candidates pass ({p.probe} tried), before duplicates build up and cells fill; filling "
+        f"{p.asked:,} records takes about {duration(p.seconds)} and {max(p.megabytes, 0.01):.2g} MB. Next: synthmill make {source}"
     )
 
 
@@ -147,7 +147,9 @@ def made(result: Result) -> int:
     if len(result.short) > MANY:
         out.print(f"  and {len(result.short) - MANY} more short cells (see the report)")
     if result.stopped:
-        out.print(f"  [yellow]stopped:[/] {escape(result.stopped)}; raise the limit and run the same command to go on")
+        out.print(f"  [yellow]stopped:[/] {escape(result.stopped)}")
+        if "budget" in result.stopped:
+            out.print("  raise the budget in the spec and run the same command to go on")
     for warning in result.warnings:
         out.print(f"  [yellow]warning:[/] {escape(warning)}")
     if result.blend is not None:

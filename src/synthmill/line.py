@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from .candidates import apply, failed
+from .candidates import apply, exposed, failed
 from .cells import ANY, Assign
-from .engine import FAILURES, Engine, Failure, overdue, sentence
+from .engine import Engine, Failure, overdue
 from .engine.signals import Overdue, deadline, undisturbed
 from .frame import Status, payload, synthetic_ids
 from .job import Job, Progress, Watch
 from .lineage import REQUESTS
-from .plugins import Alarm, Request
+from .plugins import FAILURES, Alarm, Request, sentence
 from .refusal import Refusal
 from .run import Run, encode
 
@@ -170,11 +170,20 @@ class Filling:
                 frame = self._candidates(group)
                 for place, station in enumerate(self.job.late, len(self.job.early) + 1):
                     frame = apply(frame, station.plugin, place, self.columns)
-                return frame
+                return self._veil(frame)
         except Overdue as e:
             for request, _ in group:
                 self._journal(request, Failure(overdue(self.job.engine.timeout), e.at))
-        return self._candidates(group)
+        return self._veil(self._candidates(group))
+
+    def _veil(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Marks what must stay private: rejects of private checks, and rejects of others that those would reject too."""
+        hidden = pl.repeat(False, frame.height, dtype=pl.Boolean, eager=True)
+        for place, station in enumerate(self.job.stations, 1):
+            if station.private:
+                hidden |= (frame["_check"] == place).fill_null(False)
+                hidden |= exposed(frame, station.plugin, place, self.columns)
+        return frame.with_columns(hidden.alias("_hidden"))
 
     def _journal(self, request: Request, failure: Failure) -> None:
         """What the outside world decided (a deadline, a dead worker) is written down, so that it stays decided."""
@@ -281,10 +290,8 @@ class Filling:
         bad = frame.filter(frame["_status"] != Status.PASS).select(
             synthetic_ids(prefix),
             *self.columns,
-            *("_k", "_i", "_cell", "_status", "_check", "_score", "_reason", "_raw"),
+            *("_k", "_i", "_cell", "_status", "_check", "_score", "_reason", "_raw", "_hidden"),
         )
-        secret = [j for j, s in enumerate(job.stations, 1) if s.private]
-        hidden = bad["_check"].is_in(secret).fill_null(False) if secret else pl.repeat(False, bad.height, eager=True)
         requests = [(r.k, r.cell.index, r.ordinal, r.n, job.maker.member(r.ordinal, r.cell.index)) for r, _ in group]
         self.buffer.append(
             {
@@ -297,8 +304,8 @@ class Filling:
                 ),
                 "rows": good.select("_k", "_i", "_cell", "_score"),
                 "requests": pl.DataFrame(requests, schema=REQUESTS, orient="row"),
-                "rejected": bad.filter(~hidden),
-                "private": bad.filter(hidden),
+                "rejected": bad.filter(~pl.col("_hidden")).drop("_hidden"),
+                "private": bad.filter("_hidden").drop("_hidden"),
             }
         )
         self.held += _rows_of(self.buffer[-1])
@@ -325,7 +332,7 @@ class Filling:
 
     def _nothing(self) -> dict[str, pl.DataFrame]:
         empty = failed(self.job.request(0, ANY, 0, 0), Failure(""), self.work).with_columns(
-            pl.lit(0, pl.Int32).alias("_cell")
+            pl.lit(0, pl.Int32).alias("_cell"), pl.lit(False).alias("_hidden")
         )
         self._store([], empty.clear(), empty.clear())
         return self.buffer.pop()

@@ -166,6 +166,29 @@ class Alarm:
     stop: bool = False
 
 
+FAILURES = (Exception, SystemExit, pl.exceptions.PanicException)
+"""What a plugin may end with. A panic inside polars is no Exception, and a script's `sys.exit` must not end the run."""
+
+
+def sentence(e: BaseException) -> str:
+    """An exception as one line."""
+    text = str(e).strip().split("\n")[0]
+    return f"{type(e).__name__}: {text}" if text else type(e).__name__
+
+
+@contextmanager
+def blamed(at: str) -> Iterator[None]:
+    """Around what a plugin does outside of requests (building, fitting, saving): whatever it raises is one sentence that
+    begins with `at`, the place in the spec and the plugin's name. Its own refusals keep their code; the rest is code 1."""
+    try:
+        yield
+    except Refusal as e:
+        said = str(e).removeprefix(f"{at}: ").removeprefix(f"{at.rpartition(': ')[2]}: ")
+        raise Refusal(f"{at}: {said}", e.code) from None
+    except FAILURES as e:
+        raise Refusal(f"{at}: {sentence(e)}", 1) from e
+
+
 FAMILIES = ("generate", "verify", "filter", "monitor", "measure")
 
 
@@ -279,6 +302,8 @@ def build(family: str, config: Mapping[str, Any], at: str = "") -> Any:
         raise Refusal(f"{at}: {str(e).removeprefix(f'{family}: ')}", e.code) from None
     except ValueError as e:
         raise Refusal(f"{at}: {use}: {_lower(str(e))}") from None
+    except FAILURES as e:
+        raise Refusal(f"{at}: {use}: {sentence(e)}", 1) from e
 
 
 def _read(value: Any, hint: Any, at: str) -> Any:

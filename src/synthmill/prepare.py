@@ -15,7 +15,7 @@ from .compose import Maker, maker
 from .cover import cells_of
 from .job import Job, Station
 from .lineage import Source, depth_after, version_of
-from .plugins import build, relative_to
+from .plugins import blamed, build, relative_to
 from .real import Real, from_frame, load
 from .refusal import Refusal
 from .run import Run
@@ -86,33 +86,28 @@ class Prepared:
             run.manifest["generate"] = job.maker.declared()
             run.manifest["columns"] = real.schema.names if real and job.maker.needs_real else None
             run.manifest["generators"] = [vars(s) for s in self.sources]
-            run.manifest["models"] = _files(folder[0])
+            run.manifest["models"] = _files(*folder)
             run.commit()
 
     def _fit_stations(self, say: Say, made: Mapping[str, pl.DataType]) -> None:
         """Checks learn first which columns candidates will have, then what train is like; monitors also what is planned."""
         for station in [*self.job.stations, *self.job.monitors]:
             plugin = station.plugin
-            if hasattr(plugin, "expect"):
-                plugin.expect(dict(made))
-            if hasattr(plugin, "within") and plugin.within is None and self.real is not None:
-                plugin.within = [a for a in self.job.axes if a in self.real.schema.modelled]
-            if hasattr(plugin, "fit") and self.real is not None:
-                columns = [c for c in self.real.schema.names if c in made]
-                say(f"fitting {station.use}")
-                try:
+            with blamed(f"{self.source}: {station.use}"):
+                if hasattr(plugin, "expect"):
+                    plugin.expect(dict(made))
+                if hasattr(plugin, "within") and plugin.within is None and self.real is not None:
+                    plugin.within = [a for a in self.job.axes if a in self.real.schema.modelled]
+                if hasattr(plugin, "fit") and self.real is not None:
+                    columns = [c for c in self.real.schema.names if c in made]
+                    say(f"fitting {station.use}")
                     plugin.fit(self.real.train.select(columns), self.real.schema.select(columns))
-                except Refusal as e:
-                    said = str(e).removeprefix(f"{station.use}: ")
-                    raise Refusal(f"{self.source}: {station.use}: {said}", e.code) from None
 
 
-def _files(folder: Path) -> dict[str, str]:
+def _files(*folders: Path) -> dict[str, str]:
     """Digest of every fitted file, so that a record names the very model that made it. Never empty: it also marks 'saved'."""
-    files = sorted(p for p in folder.rglob("*") if p.is_file())
-    return {"saved": "yes"} | {
-        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()[:16] for p in files
-    }
+    files = sorted((p, str(p.relative_to(f))) for f in folders if f.is_dir() for p in f.rglob("*") if p.is_file())
+    return {"saved": "yes"} | {name: hashlib.sha256(p.read_bytes()).hexdigest()[:16] for p, name in files}
 
 
 def prepare(spec: Spec, source: str = "spec", base: Path | None = None, given: Any = None) -> Prepared:

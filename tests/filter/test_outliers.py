@@ -23,7 +23,7 @@ def test_fresh_rows_are_rejected_at_the_quantile_and_far_rows_always():
     verdicts = check.judge(far)
     assert verdicts.status.to_list() == [1, 1, 0]
     assert verdicts.score[0] > check.limit > verdicts.score[2]
-    assert "farther than" in verdicts.reason
+    assert verdicts.reason == "farther from real records than real records are"
 
 
 def test_small_train_and_none():

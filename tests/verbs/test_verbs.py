@@ -218,6 +218,7 @@ def test_a_model_is_fitted_kept_and_sampled(capsys: pytest.CaptureFixture[str]) 
         (["age>=old"], "'old' does not read as Int64"),
         (["age=30", "age<40"], "age is fixed already"),
         (["age>=400"], "the model knows no such rows"),
+        (["age!=30"], "'!=' cannot be asked for"),
     ],
 )
 def test_where_that_cannot_be(where: list[str], words: str) -> None:

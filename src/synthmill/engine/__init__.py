@@ -8,16 +8,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-import polars as pl
-
+from synthmill.plugins import FAILURES, sentence
 from synthmill.refusal import Refusal
 
 from .signals import Overdue, deadline
 
 Item = TypeVar("Item")
-
-FAILURES = (Exception, SystemExit, pl.exceptions.PanicException)
-"""What a plugin may end with. A panic inside polars is no Exception, and a script's `sys.exit` must not end the run."""
 
 
 @dataclass(frozen=True)
@@ -112,9 +108,3 @@ def attempt(work: Callable[[Item], Any], item: Item, seconds: float) -> Any:
 
 def overdue(seconds: float) -> str:
     return f"no answer within {seconds:g} s"
-
-
-def sentence(e: BaseException) -> str:
-    """An exception as one line."""
-    text = str(e).strip().split("\n")[0]
-    return f"{type(e).__name__}: {text}" if text else type(e).__name__

@@ -15,10 +15,10 @@ from typing import Any
 
 import cloudpickle  # type: ignore[import-untyped]
 
-from synthmill.plugins import BY_FILE
+from synthmill.plugins import BY_FILE, sentence
 from synthmill.refusal import Refusal
 
-from . import Failure, overdue, sentence
+from . import Failure, overdue
 
 _ONE_THREAD = ("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _TRIES = 2

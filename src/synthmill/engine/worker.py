@@ -7,7 +7,9 @@ import sys
 from multiprocessing.connection import Connection
 from typing import Any
 
-from . import FAILURES, Failure, attempt, sentence
+from synthmill.plugins import FAILURES, sentence
+
+from . import Failure, attempt
 
 
 def serve(descriptor: int) -> None:

@@ -43,7 +43,7 @@ class Outliers:
         if not hasattr(self, "_base"):
             raise Refusal("outliers: there is no real data to compare with")
         score = pl.Series(nearest(self._space.embed(frame), self._base)[0][:, 0])
-        return Verdicts.where(score <= self.limit, f"farther than {self.limit:.3g} from real records", score)
+        return Verdicts.where(score <= self.limit, "farther from real records than real records are", score)
 
     def examples(self) -> tuple[pl.DataFrame, pl.DataFrame]:
         good = pl.DataFrame({"x": [i / 100 for i in range(200)]})

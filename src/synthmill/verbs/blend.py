@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 from synthmill.blending import Blend, save
 from synthmill.blending import blend as mix
+from synthmill.evaluation import Evaluation
 from synthmill.prepare import prepare
 from synthmill.refusal import Refusal
+from synthmill.release import judge
 from synthmill.run import Run
-from synthmill.spec import BlendNeed, load_spec
+from synthmill.spec import BlendNeed, Spec, load_spec
 
-from .make import blend_inputs
+from .make import blend_inputs, record_bars
+
+BLENDED = ("utility.blend", "utility.blend_gain", "utility.oversampled")
+STALE = "the blend was made anew since; `synthmill make` measures it"
 
 
 def blend(root: str | Path, real: float | None = None, per_cell: bool = False) -> Blend:
@@ -41,8 +48,27 @@ def blend(root: str | Path, real: float | None = None, per_cell: bool = False) -
     try:
         made = mix(run.data(), blend_inputs(prepared.real, run), need, spec.seed, prepared.job.cells)
         save(made, run.root)
+        _forget(run, spec)
         if (run.root / "report.html").is_file():
             write_documents(run)
     finally:
         run.close()
     return made
+
+
+def _forget(run: Run, spec: Spec) -> None:
+    """What was measured on the blend before says nothing of this one: those measures are unknown until `make` runs again,
+    and bars on them are missed."""
+    file = run.root / "evaluation.json"
+    if not file.is_file():
+        return
+    before = Evaluation.from_json(json.loads(file.read_text("utf-8")))
+    stale = [
+        replace(m, value=math.nan, low=math.nan, high=math.nan, floor=None, ceiling=None, detail={}, note=STALE)
+        if m.name in BLENDED
+        else m
+        for m in before.measures
+    ]
+    after = replace(before, measures=tuple(stale))
+    run.write("evaluation.json", json.dumps(after.to_json(), indent=1))
+    record_bars(run, judge(after, spec.release), spec)

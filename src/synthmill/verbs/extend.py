@@ -18,7 +18,7 @@ def extend(
 ) -> Result:
     """Adds `quota` accepted records to every cell, or to the one with that label, and runs the line on.
 
-    Raises Refusal when the run was never made, or its real data or plugins have changed since.
+    The same call goes on with an extension that was stopped. Raises Refusal when the run was never made, or its real data or plugins have changed since.
     """
     if quota <= 0:
         raise Refusal(f"--quota: {quota} is not a positive number")
@@ -36,13 +36,19 @@ def extend(
         labels = [c.label for c in prepared.job.cells]
         if cell is not None and cell not in labels:
             raise Refusal(f"--cell: '{cell}' is no cell of this run; {choices(cell, labels)}")
-        added = dict(run.manifest.get("extended") or {})
-        for c in prepared.job.cells:
-            if cell is None or c.label == cell:
-                added[str(c.index)] = int(added.get(str(c.index), 0)) + quota
-        run.manifest["extended"] = added
-        run.manifest["filled"] = False
-        run.commit()
+        asked, unfinished = {"quota": quota, "cell": cell}, run.manifest.get("extending")
+        if unfinished not in (None, asked):
+            which = f" --cell '{unfinished['cell']}'" if unfinished["cell"] else ""
+            raise Refusal(
+                f"{root}: an extension by --quota {unfinished['quota']}{which} was stopped; run that command to the end first"
+            )
+        if unfinished is None:
+            added = dict(run.manifest.get("extended") or {})
+            for c in prepared.job.cells:
+                if cell is None or c.label == cell:
+                    added[str(c.index)] = int(added.get(str(c.index), 0)) + quota
+            run.manifest.update(extended=added, extending=asked, filled=False)
+            run.commit()
     finally:
         run.close()
     return make(root / "spec.yaml", root, real, observer)

@@ -21,7 +21,7 @@ from synthmill.lineage import depth_after
 from synthmill.plugins import Request, relative_to
 from synthmill.real import Real, from_frame
 from synthmill.refusal import Refusal, choices
-from synthmill.run import Run, atomic
+from synthmill.run import Run, atomic, sentences
 from synthmill.schema import Schema
 from synthmill.spec import Use, load_spec
 from synthmill.tables.read import from_any, read
@@ -29,6 +29,8 @@ from synthmill.tables.read import from_any, read
 VERSION = 1
 FEWEST = 10
 """Different rows below which a model can hardly do other than repeat them; `sample` has no checks that would notice."""
+STRIDE, SEEDS = 64, 65_536
+"""Samples of different seeds number their requests STRIDE apart, so that identifiers made under them differ."""
 ATTEMPTS = 200
 """Rows tried per row wanted, where the generator cannot condition on what `where` asks."""
 
@@ -36,8 +38,11 @@ ATTEMPTS = 200
 class Model:
     """A fitted generator. `sample` gives rows of the kind of frame that was fitted (polars, pandas or Arrow)."""
 
-    def __init__(self, made: Maker, schema: Schema | None, depth: int, source: str, back: Any = None) -> None:
-        self.maker, self.schema, self.depth, self.source = made, schema, depth, source
+    def __init__(
+        self, made: Maker, schema: Schema | None, depth: int, source: str, back: Any = None, first: int = 0
+    ) -> None:
+        """first: number of the first request; identifiers are numbered by it, so a run's model starts after the run's own."""
+        self.maker, self.schema, self.depth, self.source, self.first = made, schema, depth, source, first
         self._back = back or (lambda frame: frame)
 
     def sample(self, n: int, where: Mapping[str, Any] | None = None, seed: int = 0) -> Any:
@@ -60,7 +65,8 @@ class Model:
             share = 1.0 if able or not tried else max(have, 1) / tried
             m = int(min(size, max(1, (n - have) / share * (1.0 if able else 1.1))))
             seeded = seed_of("sample", seed, cell.label, k)
-            rows = self.maker.generate(Request(k, asked, k, m, seeded))
+            number = self.first + (seed % SEEDS) * STRIDE + k
+            rows = self.maker.generate(Request(number, asked, k, m, seeded))
             if "_error" in rows.columns:
                 rows = rows.filter(pl.col("_error").is_null())
             if able and not rows.height and not tried:
@@ -94,7 +100,12 @@ class Model:
         folder = Path(folder)
         if folder.exists() and any(folder.iterdir()) and not (folder / "model.json").exists():
             raise Refusal(f"{folder}: the folder is not empty and holds no model; choose another")
-        folder.mkdir(parents=True, exist_ok=True)
+        with sentences(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            self._write(folder)
+        return folder
+
+    def _write(self, folder: Path) -> None:
         self.maker.save(folder / "models", folder / "private" / "models")
         about = {
             "version": VERSION,
@@ -106,7 +117,6 @@ class Model:
         }
         text = json.dumps(about, indent=1, default=str)
         atomic(folder / "model.json", lambda f: f.write(text.encode()))
-        return folder
 
     def export(self, frame: pl.DataFrame, *names: object) -> pl.DataFrame:
         """The rows with ids, origin and depth, so that nobody later takes them for real. names: what was asked for."""
@@ -167,6 +177,7 @@ def load(folder: str | Path) -> Model:
             "depth": run.manifest["generators"][0]["depth"],
             "source": run.manifest["digest"],
             "base": load_spec(folder / "spec.yaml")[0].base or ".",
+            "first": ((run.manifest["state"] or {}).get("ledger") or {}).get("k", 0),
         }
     elif (folder / "model.json").is_file():
         about = _about(folder / "model.json")
@@ -176,7 +187,7 @@ def load(folder: str | Path) -> Model:
     with relative_to(folder / about.get("base", ".")):
         made = maker(about["generate"], str(folder))
     made.load(folder / "models", folder / "private" / "models", schema.names if schema else None)
-    return Model(made, schema, about["depth"], about["source"])
+    return Model(made, schema, about["depth"], about["source"], first=about.get("first", 0))
 
 
 def _about(file: Path) -> dict[str, Any]:
@@ -199,7 +210,11 @@ def parse_where(conditions: Sequence[str], columns: Mapping[str, pl.DataType]) -
         match = _CONDITION.match(text)
         if not match:
             raise Refusal(f"--where {text}: write for example income='>50K' or 'age>=30'")
-        name, op, value = match["name"], match["op"], match["value"].strip()
+        name, op, value = match["name"].strip('"'), match["op"], match["value"].strip()
+        if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
+            value = value[1:-1]  # as SQL writes text
+        if name.endswith("!"):
+            raise Refusal(f"--where {text}: '!=' cannot be asked for; conditions are =, <, <=, > and >=")
         if name not in columns:
             raise Refusal(f"--where {name}: there is no such column; {choices(name, columns)}")
         typed = _typed(name, value, columns[name])

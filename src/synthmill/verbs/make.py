@@ -170,16 +170,21 @@ def finish(prepared: Prepared, result: Result, observer: Observer) -> None:
         result.bars = judge(result.evaluation, spec.release)
     elif spec.release:
         result.bars = judge(Evaluation((), {}), spec.release)
-    run.manifest["released"] = result.released if spec.release else None
-    run.manifest["bars"] = [
-        {"name": b.name, "bar": str(b.bar), "held": b.held, "sentence": b.sentence} for b in result.bars
-    ]
-    run.commit()
+    record_bars(run, result.bars, spec)
     with _timed(run, "report"):
         observer.say("writing report.html, README.md and croissant.json")
         train, schema, entity = (real.train, real.schema, real.entity) if real else (None, None, None)
         run.write("profile.json", json.dumps(profile(train, run.data(), schema, prepared.job.cells, entity)))
         write_documents(run)
+    if run.manifest.pop("extending", None):
+        run.commit()
+
+
+def record_bars(run: Run, bars: list[BarResult], spec: Spec) -> None:
+    """released: None where the need sets no bar."""
+    run.manifest["released"] = all(b.held for b in bars) if spec.release else None
+    run.manifest["bars"] = [{"name": b.name, "bar": str(b.bar), "held": b.held, "sentence": b.sentence} for b in bars]
+    run.commit()
 
 
 def _drop_what_is_no_longer_asked(run: Run, result: Result) -> None:
@@ -261,7 +266,10 @@ def _evaluate(prepared: Prepared, result: Result, observer: Observer) -> Evaluat
     data = run.data()
     columns = payload(data)
     seeds = range(1, DRAWS + 1) if job.maker.kind == "cpu" else ()  # what waits on something outside costs too much
-    hidden = run.private_rejected().filter(pl.col("_status") == Status.FAIL).select(columns)
+    copies = [place for place, s in enumerate(job.stations, 1) if s.private]
+    hidden = (
+        run.private_rejected().filter(pl.col("_check").is_in(copies), pl.col("_status") == Status.FAIL).select(columns)
+    )
     made = evaluate(
         data.select(columns),
         real,

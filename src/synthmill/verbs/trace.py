@@ -16,6 +16,9 @@ from synthmill.run import Run
 def trace(root: str | Path, record: str) -> dict[str, Any]:
     """The story of an accepted or rejected record, as JSON-able data. Raises Refusal when the run has no such record."""
     run = Run.open(root)
+    real = _real(run, record)
+    if real is not None:
+        return real
     k, i = run.part_of(record)
     manifest = run.manifest
     request = run.requests().filter(pl.col("k") == k)
@@ -42,6 +45,25 @@ def trace(root: str | Path, record: str) -> dict[str, Any]:
     story["models"] = {f: d for f, d in (manifest.get("models") or {}).items() if f != "saved"}
     story["versions"] = manifest["versions"]
     return story
+
+
+def _real(run: Run, record: str) -> dict[str, Any] | None:
+    """A real record of the run's blend; its content stays under `private/`, where it can be looked up."""
+    file = run.root / "private" / "blend" / "real.parquet"
+    if "-" in record or not file.is_file():
+        return None
+    hit = pl.read_parquet(file, columns=["_id", "_depth", "_weight"]).filter(pl.col("_id") == record)
+    if not hit.height:
+        return None
+    about = run.manifest["real"]
+    return {
+        "id": record,
+        "status": "real, a training record in the blend",
+        "depth": int(hit["_depth"][0]),
+        "weight": float(hit["_weight"][0]),
+        "real data": {x: about[x] for x in ("source", "digest", "train", "licence")},
+        "content": "private/blend/real.parquet",
+    }
 
 
 def _verdict(run: Run, record: str, k: int, i: int) -> dict[str, Any]:
