@@ -43,6 +43,13 @@ class Cover(Part):
     weights: Literal["uniform", "as_real"] | dict[str, dict[Any, float]] = "as_real"
     max_attempts: Annotated[int, Field(gt=0)] = 20
 
+    @field_validator("weights", mode="before")
+    @classmethod
+    def _by_axis(cls, given: Any) -> Any:
+        if isinstance(given, dict) and not all(isinstance(v, dict) for v in given.values()):
+            raise ValueError(f"{given!r}: weights are given by axis, such as {{income: {{'<=50K': 3, '>50K': 1}}}}")
+        return given
+
     @model_validator(mode="after")
     def _one_of(self) -> Cover:
         if self.quota is not None and self.total is not None:

@@ -18,6 +18,10 @@ Floats = NDArray[np.float64]
 _EXACT = 2.0**53
 _COARSE = 2.0**30
 """A continuous column whose largest value is fewer steps than this would lose digits on the finest grid there is."""
+CROWD = 10
+"""What fewer than this many records hold may not be read from what is stored."""
+_NEAR = 2**40
+"""Codes stay below this where the range allows it: float64 then tells 4000 places within a step."""
 _EPOCH = datetime(1970, 1, 1)
 _TICK = {"us": 1, "ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
 
@@ -26,8 +30,9 @@ _TICK = {"us": 1, "ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_0
 class Grid:
     """value = (base + step * code) / scale, in physical units (datetimes: microseconds since 1970).
 
-    step is the greatest common divisor of the differences between the real values; step 0 is a continuous column,
-    whose codes are the values themselves.
+    step is the greatest common divisor of the differences between the real values, or one unit where that would tell the
+    values of few records; step 0 is a continuous column, whose codes are the values themselves. base is the remainder
+    that all values share, or, for values far from 0, a round number near them: never the least value as such.
     """
 
     dtype: str
@@ -53,9 +58,14 @@ class Grid:
             if high - low >= 2**63 or high >= 2**63:  # beyond int64
                 return cls(dtype)
             whole = known.cast(pl.Int64).to_numpy()
-        base = int(whole.min())
-        step = int(np.gcd.reduce(whole - base)) or _unit(column)
-        return cls(dtype, base, step, scale)
+        step = _step(whole, _unit(column))
+        low = int(whole.min())
+        first = low // step
+        if abs(first) >= _NEAR:
+            first -= first % _NEAR
+            base = low % step + step * first
+            return cls(dtype, base if base >= -(2**63) else low, step, scale)
+        return cls(dtype, low % step, step, scale)
 
     def codes(self, s: pl.Series) -> Floats:
         """(n,) float64, NaN where missing or not finite."""
@@ -134,8 +144,18 @@ def _number(bound: Bound) -> float:
     return float(bound)
 
 
+def _step(whole: NDArray[np.int64], unit: int) -> int:
+    """The common step, if CROWD rare values or those of a crowd alone show it; else a few records would tell it."""
+    values, counts = np.unique(whole, return_counts=True)
+    step = int(np.gcd.reduce(values - values[0]))
+    common = values[counts >= CROWD]
+    if 0 < len(values) - len(common) < CROWD and (len(common) < 2 or np.gcd.reduce(common - common[0]) != step):
+        return unit
+    return step or unit
+
+
 def _unit(column: Column) -> int:
-    """The step of a column with a single value."""
+    """The step of a column whose values show none."""
     if column.kind != "datetime":
         return 1
     digits = "".join(c for c in column.granularity if c.isdigit())

@@ -12,11 +12,9 @@ from numpy.typing import NDArray
 from synthmill.schema import Column, dtype_of
 
 from .encode import NUMERIC
-from .grid import Floats, Grid
+from .grid import CROWD, Floats, Grid
 from .store import places
 
-CROWD = 10
-"""A number held by at least this many records is kept as it is; others are only known as blocks of this many."""
 _BLOCKS = 2000
 
 
@@ -35,13 +33,16 @@ class Margin:
     """p pieces of the unit line; piece i is u in [edges[i], edges[i + 1]) and holds the codes first[i]..last[i], evenly.
 
     Columns of levels (categorical, boolean, constant): one piece per level, missing among them; code = place in `levels`,
-    -1 for missing. Numeric columns: missing is left to the caller (`missing`: its share), and the pieces are
+    -1 for missing. Levels of a category that fewer than `rare` records hold are left out, and their share goes to the
+    others; where no level is left, everything is missing. Numeric columns: missing is left to the caller (`missing`:
+    its share), and the pieces are
 
     * atoms: values that at least CROWD records hold, kept exactly;
     * between them, blocks of at least CROWD neighbouring order statistics, of which only the borders midway between two
       blocks are kept. The outer end of an outermost block is placed so that the block keeps its mean, and short of the
-      extreme: a minimum or maximum that fewer than CROWD records hold is neither stored nor drawn, unless its neighbour
-      on the grid is held too (an integer column without gaps) or it stands alone beyond the last atom.
+      extreme: a minimum or maximum that fewer than CROWD records hold is neither stored nor drawn;
+    * fewer than CROWD records (or two values) between two atoms may lie anywhere between them; beyond the last atom
+      they are counted to it. Where they are all there is, one value is kept as missing, two as their middle.
     """
 
     name: str
@@ -53,31 +54,34 @@ class Margin:
     levels: pl.Series | None = None
 
     @classmethod
-    def fit(cls, column: Column, s: pl.Series) -> Margin:
+    def fit(cls, column: Column, s: pl.Series, rare: int = 1) -> Margin:
         if column.kind in NUMERIC:
             return cls._of_numbers(s, Grid.fit(column, s))
-        return cls._of_levels(s)
+        return cls._of_levels(s, rare if column.kind == "categorical" else 1)
 
     @classmethod
-    def _of_levels(cls, s: pl.Series) -> Margin:
+    def _of_levels(cls, s: pl.Series, rare: int) -> Margin:
         levels = s.drop_nulls().unique().sort()
+        held = np.bincount(places(s, levels) + 1, minlength=len(levels) + 1)
+        absent, held = held[0], held[1:]
+        kept = held >= rare
+        levels, shares = levels.filter(pl.Series(kept, dtype=pl.Boolean)), held[kept]
         codes = np.arange(len(levels), dtype=np.float64)
-        counts = np.bincount(places(s, levels) + 1, minlength=len(levels) + 1)
-        if counts[0] or not len(levels):
-            codes, counts = np.append(-1.0, codes), np.maximum(counts, len(levels) == 0)
-        else:
-            counts = counts[1:]
-        return cls(s.name, _edges(counts), codes, codes, levels=levels)
+        if not len(levels):
+            return cls(s.name, np.array([0.0, 1.0]), np.array([-1.0]), np.array([-1.0]), levels=levels)
+        shares = shares * (held.sum() / shares.sum())
+        if absent:
+            codes, shares = np.append(-1.0, codes), np.append(absent, shares)
+        return cls(s.name, _edges(shares), codes, codes, levels=levels)
 
     @classmethod
     def _of_numbers(cls, s: pl.Series, grid: Grid) -> Margin:
         codes = grid.codes(s)
-        known = codes[~np.isnan(codes)]
-        if not len(known):
-            return cls(s.name, np.array([0.0, 1.0]), np.zeros(1), np.zeros(1), 1.0, grid)
-        values, counts = np.unique(known, return_counts=True)
+        values, counts = np.unique(codes[~np.isnan(codes)], return_counts=True)
         pieces = np.array(_pieces(values, counts, bool(grid.step)))
-        return cls(s.name, _edges(pieces[:, 2]), pieces[:, 0], pieces[:, 1], 1 - len(known) / len(s), grid)
+        if not len(pieces):
+            return cls(s.name, np.array([0.0, 1.0]), np.zeros(1), np.zeros(1), 1.0, grid)
+        return cls(s.name, _edges(pieces[:, 2]), pieces[:, 0], pieces[:, 1], 1 - counts.sum() / len(s), grid)
 
     @property
     def dtype(self) -> pl.DataType:
@@ -90,14 +94,18 @@ class Margin:
         return self.levels
 
     def locate(self, s: pl.Series) -> NDArray[np.int64]:
-        """(n,) the piece each value lies in (a gap counts to the piece above it), -1 where a number is missing."""
+        """(n,) the piece each value lies in, -1 where a number is missing or a level unknown. A gap counts to the piece
+        above it, unless only that is a single value."""
         if self.grid is None:
-            place = np.empty(len(self._levels) + 1, np.int64)
+            place = np.full(len(self._levels) + 1, -1, np.int64)
             place[self.first.astype(np.int64)] = np.arange(len(self.first))
-            return place[places(s, self._levels)]
+            at = places(s, self._levels)
+            return np.where((at < 0) & s.is_not_null().to_numpy(), -1, place[at])
         codes = self.grid.codes(s)
         at = np.minimum(np.searchsorted(self.last, codes), len(self.last) - 1)
-        return np.where(np.isnan(codes), -1, at)
+        below, single = np.maximum(at - 1, 0), self.first == self.last
+        at = np.where((codes < self.first[at]) & single[at] & ~single[below], below, at)
+        return np.where(np.isnan(codes) | (self.missing == 1.0), -1, at)
 
     def ordered(self, order: NDArray[np.int64]) -> Margin:
         """The same margin with its levels in another order along the unit line."""
@@ -177,28 +185,40 @@ def _edges(counts: NDArray[Any]) -> Floats:
 def _pieces(values: Floats, counts: NDArray[np.int64], discrete: bool) -> list[tuple[float, float, float]]:
     """(first code, last code, records) per piece, ascending, from the distinct codes and how many records hold each."""
     atom = counts >= CROWD
+    if not atom.any() and len(values) < 3:
+        middle = float(np.floor(values.mean()) if discrete else values.mean()) if len(values) == 2 else 0.0
+        return [(middle, middle, float(counts.sum()))] * (len(values) == 2)
     size = max(CROWD, int(counts[~atom].sum()) // _BLOCKS)
     out: list[tuple[float, float, float]] = []
+    over = 0.0  # records below the lowest atom
     starts = np.flatnonzero(np.diff(atom, prepend=~atom[0]) | atom)
     for a, b in zip(starts, np.append(starts[1:], len(values)), strict=True):
+        held = float(counts[a:b].sum())
         if atom[a]:
-            out.append((values[a], values[a], float(counts[a])))
-        elif b - a == 1:
-            low = (values[a - 1] + values[a]) / 2 if a else values[a]
-            high = (values[a] + values[b]) / 2 if b < len(values) else values[a]
-            out.append((np.ceil(low), np.floor(high), float(counts[a])) if discrete else (low, high, float(counts[a])))
+            out.append((values[a], values[a], held + over))
+            over = 0.0
+        elif atom.any() and (held < CROWD or b - a < 3):
+            if not a:
+                over = held
+            elif b == len(values):
+                out[-1] = (*out[-1][:2], out[-1][2] + held)
+            else:
+                out.append((values[a - 1] + discrete, values[b] - discrete, held))
         else:
-            out += _blocks(values[a:b], counts[a:b], size, discrete)
+            ends = _ends(values, a, b, discrete)
+            out += _blocks(values[a:b], counts[a:b], size, ends, discrete)
     return out
 
 
-def _blocks(values: Floats, counts: NDArray[np.int64], size: int, discrete: bool) -> list[tuple[float, float, float]]:
-    """A run of at least two rare values, cut into blocks of at least `size` records (one block if the run is smaller)."""
+def _blocks(
+    values: Floats, counts: NDArray[np.int64], size: int, ends: tuple[float, float], discrete: bool
+) -> list[tuple[float, float, float]]:
+    """A run of at least three rare values, cut into blocks of at least `size` records (one if the run is smaller)."""
     heads = _heads(counts, size)
     tails = np.append(heads[1:], len(values)) - 1
     held = np.add.reduceat(counts, heads)
     means = np.add.reduceat(values * counts, heads) / held
-    low, high = _ends(values, discrete)
+    low, high = ends
     borders = (values[tails[:-1]] + values[heads[1:]]) / 2
     lows = np.append(low, np.ceil(borders) if discrete else borders)
     highs = np.append(lows[1:] - discrete, high)
@@ -223,11 +243,12 @@ def _heads(counts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
     return np.array(heads)
 
 
-def _ends(values: Floats, discrete: bool) -> tuple[float, float]:
-    """The least and most a run may draw: a quarter of the way from each extreme to its neighbour, if the grid has room."""
-    low = values[0] + (values[1] - values[0]) / 4
-    high = values[-1] - (values[-1] - values[-2]) / 4
+def _ends(values: Floats, a: int, b: int, discrete: bool) -> tuple[float, float]:
+    """The least and most that the run values[a:b] may draw: a quarter of the way from each of its extremes to its
+    neighbour in the run; the extreme itself where it follows on an atom without a gap."""
+    low = values[a] + (values[a + 1] - values[a]) / 4
+    high = values[b - 1] - (values[b - 1] - values[b - 2]) / 4
     if discrete:
-        low = values[0] if values[1] == values[0] + 1 else np.ceil(low)
-        high = values[-1] if values[-1] == values[-2] + 1 else np.floor(high)
+        low = values[a] if a and values[a - 1] == values[a] - 1 else np.ceil(low)
+        high = values[b - 1] if b < len(values) and values[b] == values[b - 1] + 1 else np.floor(high)
     return float(low), float(high)

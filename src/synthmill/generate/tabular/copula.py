@@ -6,11 +6,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from pydantic import Field
 
 from synthmill.plugins import Request
 from synthmill.schema import Schema
@@ -28,6 +29,9 @@ _REACH = 8.2
 class Copula:
     """Gaussian copula with empirical margins: fast, smooth, keeps every column and the monotone part of each dependence.
 
+    rare: levels that fewer records hold are neither kept nor made; their share goes to the column's other levels, or to
+    missing where none is left. A cell that names one gets no rows.
+
     Margins: `synthmill.tables.margins` (values of fewer than 10 records are only known as blocks; single records' extremes
     are neither kept nor drawn). A number's missingness is a variable of its own; a missing category is one more level.
     Levels without an order get the one along which the column depends most on the others (after Gifi 1990). The latent correlation of each pair is the one whose Gaussian copula, cut at the margins' pieces, has the
@@ -40,6 +44,7 @@ class Copula:
     in a fixed order: no BLAS decides bytes. Source: Nelsen, An Introduction to Copulas (2006); Patki et al. (2016).
     """
 
+    rare: Annotated[int, Field(ge=1)] = 2
     _margins: list[Margin] = field(init=False, repr=False, default_factory=list)
     _correlation: Floats = field(init=False, repr=False, default_factory=lambda: np.eye(0))
     _plans: dict[tuple[int, ...], _Plan] = field(init=False, repr=False, default_factory=dict)
@@ -47,7 +52,7 @@ class Copula:
     def fit(self, train: pl.DataFrame, schema: Schema) -> None:
         from threadpoolctl import threadpool_limits
 
-        margins = [Margin.fit(schema[c], train[c]) for c in train.columns]
+        margins = [Margin.fit(schema[c], train[c], self.rare) for c in train.columns]
         with threadpool_limits(1):
             self._margins, self._correlation = _associate(margins, train)
         self._plans = {}
@@ -199,10 +204,11 @@ def _associate(margins: list[Margin], train: pl.DataFrame) -> tuple[list[Margin]
         for i, margin in enumerate(margins):
             if margin.levels is None or len(margin.first) < 3:
                 continue
-            order = _order(places[i], np.delete(scores, i, axis=0))
+            known = places[i] >= 0
+            order = _order(places[i][known], np.delete(scores, i, axis=0)[:, known])
             margins[i] = margin.ordered(order)
-            places[i] = np.argsort(order)[places[i]]
-            scores[i] = _scores(margins[i].edges)[places[i]]
+            places[i] = np.where(known, np.argsort(order)[places[i]], -1)
+            scores[i] = _scores(margins[i].edges)[places[i]] * known
     edges = [m.edges for m in margins]
     for i in _absent(margins):
         edges.append(np.array([0.0, margins[i].missing, 1.0]))
