@@ -74,3 +74,13 @@ def test_seeds_of_different_requests_differ() -> None:
 def test_what_is_no_id(bad: str) -> None:
     with pytest.raises(Refusal, match="is not the id of a synthetic record"):
         parse_id(bad)
+
+
+def test_a_plugins_version_covers_the_mathematics_it_builds_on() -> None:
+    from synthmill.generate.tabular import copula
+    from synthmill.lineage import _built_on
+
+    names = [m.__name__ for m in _built_on(copula)]
+    assert names[0] == "synthmill.generate.tabular.copula"
+    assert {"synthmill.tables.margins", "synthmill.tables.grid"} <= set(names)
+    assert not any(n.startswith(("polars", "numpy", "synthmill.plugins")) for n in names)

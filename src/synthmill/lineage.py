@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import polars as pl
@@ -44,14 +46,28 @@ def version_of(plugin: object) -> str:
 
 
 def source_digest(thing: Any) -> str:
-    """12 hex digits of the source of the module that defines a class or function; of its own source at a prompt."""
-    for part in (inspect.getmodule(thing), thing):
-        try:
-            if part is not None and getattr(part, "__name__", "") != "__main__":
-                return digest(inspect.getsource(part))[:12]
-        except (OSError, TypeError):
-            continue
-    return "unknown"
+    """12 hex digits of the source of the module that defines a class or function, with the project's own mathematics that
+    it builds on; at a prompt, of its own source."""
+    module = inspect.getmodule(thing)
+    parts = [thing] if module is None or module.__name__ == "__main__" else _built_on(module)
+    try:
+        return digest([inspect.getsource(p) for p in parts])[:12]
+    except (OSError, TypeError):
+        return "unknown"
+
+
+def _built_on(module: ModuleType) -> list[ModuleType]:
+    """The module, then those of `tables/` and of its family's underscore files that it names, in order of name."""
+    found, waiting = {module.__name__: module}, [module]
+    while waiting:
+        for value in list(vars(waiting.pop()).values()):
+            name = value.__name__ if inspect.ismodule(value) else getattr(value, "__module__", None)
+            if not isinstance(name, str) or name in found or name not in sys.modules:
+                continue
+            if name.startswith("synthmill.tables.") or (name.startswith("synthmill.") and "._" in name):
+                found[name] = sys.modules[name]
+                waiting.append(sys.modules[name])
+    return [module, *(found[n] for n in sorted(found) if n != module.__name__)]
 
 
 def request_seed(seed: int, uses: list[str], cell: str, ordinal: int, *stream: object) -> int:
