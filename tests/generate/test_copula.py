@@ -1,3 +1,4 @@
+import json
 from datetime import date
 
 import numpy as np
@@ -9,6 +10,8 @@ from tabletop import ask, mixed, schema_of
 
 from synthmill.cells import Bin, Cell
 from synthmill.generate.tabular.copula import Copula
+from synthmill.tables.grid import physical
+from synthmill.tables.infer import infer
 from synthmill.tables.margins import CROWD
 
 
@@ -129,6 +132,76 @@ def test_values_of_a_crowd_are_kept_as_they_are():
     assert made.filter((made > 0) & (made < 1000)).len() == 0
 
 
+def test_levels_of_one_person_are_neither_kept_nor_made(tmp_path):
+    real = pl.DataFrame(
+        {
+            "job": [None] * 40 + ["Zorblax7 Quuxington7"] + ["clerk"] * 300 + ["cook"] * 100 + ["vet"] * 4,
+            "own": [f"{i} Elm" for i in range(445)],
+            "flag": [True] + [False] * 444,
+            "pay": list(range(445)),
+        }
+    )
+    kinds = {"job": "categorical", "own": "categorical"}
+    g = Copula()
+    g.fit(real, infer(real, kinds))
+    made = ask(g, 20_000)
+    shares = dict(made["job"].value_counts(normalize=True).iter_rows())
+    assert set(shares) == {None, "clerk", "cook", "vet"}
+    assert abs(shares[None] - 40 / 445) < 0.01
+    assert abs(shares["clerk"] - 405 / 445 * 300 / 404) < 0.015
+    assert made["own"].null_count() == made.height
+    assert set(made["flag"]) == {True, False}
+    assert ask(g, 10, job="Zorblax7 Quuxington7").height == 0
+    g.save(tmp_path)
+    text = (tmp_path / "copula.json").read_text("utf-8")
+    assert "cook" in text
+    assert "Quuxington" not in text
+    assert "Elm" not in text
+    g = Copula(rare=5)
+    g.fit(real, infer(real, kinds))
+    assert set(ask(g, 5000)["job"]) == {None, "clerk", "cook"}
+
+
+@pytest.mark.parametrize("crowd", [False, True])
+def test_what_one_record_holds_is_neither_stored_nor_made(crowd, tmp_path):
+    """crowd: all other records share two values, so that nothing hides the extremes."""
+    rng = np.random.default_rng(7)
+    n = 1500
+    day = np.datetime64("1960-01-01") + np.sort(rng.choice(20_000, n, replace=False)).astype("timedelta64[D]")
+    columns = {
+        "pay": np.round(rng.gamma(4, 500, n), 2),
+        "gaps": rng.choice(10**6, n, replace=False) * 3,
+        "joined": day,
+        "age": rng.integers(18, 91, n),
+        "exact": rng.standard_normal(n),
+    }
+    ends = {
+        "pay": (-4711.13, 96955.54),
+        "gaps": (-70_001, 5_000_003),
+        "joined": (date(1903, 4, 5), date(2031, 3, 7)),
+        "age": (9, 117),
+        "exact": (-8.25, 9.75),
+    }
+    for name, x in columns.items():
+        if crowd:
+            x[:], x[: n // 2] = np.sort(x)[n // 2], np.sort(x)[n // 3]
+        x[5], x[-5] = ends[name]
+    real = pl.DataFrame(columns)
+    g = fitted(real)
+    made = ask(g, 50_000)
+    g.save(tmp_path)
+    grids = [m["grid"] for m in json.loads((tmp_path / "copula.json").read_text("utf-8"))]
+    with np.load(tmp_path / "copula.npz") as stored:
+        for i, (name, grid) in enumerate(zip(real.columns, grids, strict=True)):
+            low, high = ends[name]
+            assert not ((made[name] == low) | (made[name] == high)).any(), name
+            assert made[name].is_between(low, high).all()
+            single = physical(pl.Series([low, high])).to_numpy()
+            borders = np.concatenate([stored[f"{i}.first"], stored[f"{i}.last"]])
+            values = (grid["base"] + grid["step"] * borders) / grid["scale"] if grid["step"] else borders
+            assert not np.isin(np.append(values, grid["base"] / grid["scale"]), single).any(), name
+
+
 def test_save_and_load(copula, tmp_path):
     copula.save(tmp_path)
     again = Copula()
@@ -165,7 +238,12 @@ def test_any_table_can_be_fitted(rows):
     assert made.height == 40
     for name in real.columns:
         low, high = real[name].min(), real[name].max()
-        if low is None:
+        held = real[name].drop_nulls().value_counts()["count"]
+        if (
+            not held.len()
+            or (name == "c" and held.max() == 1)
+            or (name not in "cb" and held.len() == 1 and held.max() < CROWD)
+        ):
             assert made[name].null_count() == 40
         else:
             assert made.select(
@@ -173,5 +251,5 @@ def test_any_table_can_be_fitted(rows):
                 if name in "cb"
                 else pl.col(name).drop_nulls().is_between(low, high).all()
             ).item()
-            cell = {name: low if name in "cb" else Bin(low, high, closed=True)}
+            cell = {name: made[name].drop_nulls()[0] if name in "cb" else Bin(low, high, closed=True)}
             assert ask(g, 10, **cell).filter(Cell(0, tuple(cell.items()), 1).holds()).height == 10

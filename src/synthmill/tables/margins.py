@@ -139,7 +139,7 @@ class Margin:
         return float(self.edges[i] + min(1.0, share) * (self.edges[i + 1] - self.edges[i]))
 
     def draw(self, u: Floats, window: Window | None = None, missing: NDArray[np.bool_] | None = None) -> pl.Series:
-        """The column at (n,) places u of the unit line; with a window every value lies inside it."""
+        """The column at (n,) places u of the unit line; with a window every value lies inside it. missing: (n,), of numbers."""
         i = np.searchsorted(self.edges[1:-1], u, side="right")
         codes = self.first[i]
         if self.grid is None:
@@ -153,7 +153,7 @@ class Margin:
         codes = np.minimum(np.floor(codes), self.last[i]) if discrete else codes
         if window is not None:
             codes = np.clip(codes, window.first, window.last)
-        return self.grid.series(self.name, codes, np.zeros(len(u), bool) if missing is None else missing)
+        return self.grid.series(self.name, codes, np.full(len(u), self.missing == 1.0) if missing is None else missing)
 
     def to_json(self) -> dict[str, Any]:
         levels = None
@@ -243,7 +243,7 @@ def _heads(counts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
     return np.array(heads)
 
 
-def _ends(values: Floats, a: int, b: int, discrete: bool) -> tuple[float, float]:
+def _ends(values: Floats, a: Any, b: Any, discrete: bool) -> tuple[float, float]:
     """The least and most that the run values[a:b] may draw: a quarter of the way from each of its extremes to its
     neighbour in the run; the extreme itself where it follows on an atom without a gap."""
     low = values[a] + (values[a + 1] - values[a]) / 4

@@ -83,8 +83,6 @@ class Copula:
             if _hides(margin):
                 missing = ndtr(z[absent]) < margin.missing if i not in windows else None
                 absent += 1
-            elif margin.missing == 1.0:
-                missing = np.ones(request.n, bool)
             columns.append(margin.draw(u, window, missing))
         return pl.DataFrame(columns)
 
