@@ -120,7 +120,7 @@ def previewed(p: Preview, source: str) -> None:
             out.print(f"  {escape(check)}: [{style}]{escape(str(said))}[/]")
     out.print(
         f"\nabout {p.yield_:.0%} of candidates pass ({p.probe} tried), before duplicates build up and cells fill; filling "
-        f"{p.asked:,} records takes about {duration(p.seconds)} and {max(p.megabytes, 0.01):.2g} MB. Next: synthmill make {source}"
+        f"{p.asked:,} records takes {duration(p.seconds)} and {max(p.megabytes, 0.01):.2g} MB. Next: synthmill make {source}"
     )
 
 
