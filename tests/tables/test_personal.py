@@ -69,6 +69,39 @@ def test_left_alone(name: str, values: list[object]) -> None:
     assert detect(name, pl.Series(values, dtype=None if values else pl.String)) == ""
 
 
+FIFTY = [f"{p.split()[0]} {q.split()[1]}" for p in PEOPLE[:6] for q in PEOPLE[:9]]
+
+
+@pytest.mark.parametrize("title", ["name", "nm", "full_name", "Customer", "ship_name", "client", "customer_name"])
+def test_names_that_repeat_are_names_still(title: str) -> None:
+    assert detect(title, pl.Series(FIFTY * 30)) == "name"
+
+
+def test_names_are_told_by_title_and_values_together() -> None:
+    strange = [f"Zorb{c} Quux{d}" for c in "abcdefgh" for d in "klmnop"]
+    assert detect("customer", pl.Series(strange * 30)) == "name"
+    assert detect("name", pl.Series(strange * 30)) == ""
+    assert detect("team", pl.Series(FIFTY * 30)) == ""
+    assert detect("owner", pl.Series(PEOPLE[:5] * 30)) == ""
+    assert detect("owner", pl.Series([*PEOPLE[:5] * 30, PEOPLE[6]])) == "name"
+    assert detect("customer", pl.Series(["retail", "wholesale"] * 30)) == ""
+
+
+@pytest.mark.parametrize(
+    ("title", "values", "found"),
+    [
+        ("x", MAILS, "email"),
+        ("x", IBANS, "iban"),
+        ("x", PHONES, "phone"),
+        ("tel", [2125550100 + i for i in range(12)], "phone"),
+        ("ssn", [123456780 + i for i in range(12)], "ssn"),
+        ("national_id", [f"85 07 {i} 116 001" for i in range(12)], "ssn"),
+    ],
+)
+def test_numbers_and_addresses_of_one_person_are_personal_however_often(title, values, found) -> None:
+    assert detect(title, pl.Series(values * 50)) == found
+
+
 def test_check_digits_catch_a_wrong_one() -> None:
     assert all(map(iban, IBANS))
     assert not iban("DE89370400440532013001")

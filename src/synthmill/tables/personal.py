@@ -17,6 +17,8 @@ FORMATS = (
 _SAMPLE = 2_000
 _MOSTLY, _RARE = 0.8, 0.5
 """Share of values that must look right; share of distinct values from which a common kind (a city) points at people."""
+_FEW, _CROWD = 10, 10
+"""So few names, each on so many rows, are no secret of one person's."""
 
 _TITLES = {
     "first_name": r"first_?name|fname|given_?names?|forename|vorname|prenom",
@@ -38,6 +40,11 @@ _TITLES = {
     "ip": r"ip(_?addr(ess)?)?|ipv[46]",
     "url": r"url|website|homepage|profile_?url",
 }
+_CALLED = r"(.*_)?(name|nm|fullname)"
+_SOMEBODY = (
+    r"customer|client|patient|person|people|employee|contact|member|holder|owner|student|applicant|passenger|guest|author|"
+    r"doctor|physician|nurse|teacher|agent|manager|salesperson|tenant|resident|citizen|donor|subject|participant"
+)
 _EMAIL = r"^[^@\s]+@[^@\s]+\.[A-Za-z]{2,}$"
 _PHONE = r"^\s*[+(]?\d[\d\s().+/x-]{5,}\d\s*$"
 _PHONE_SURELY = r"^\s*(\+\d[\d\s().-]{6,}|\(\d{2,4}\)[\s\d-]{6,}|\d{3}[-. /]\s?\d{3}[-. ]\s?\d{4})(\s?x\d+)?\s*$"
@@ -46,6 +53,7 @@ _CARD = r"^\d(?:[ -]?\d){11,18}$"
 _SSN = r"^\d{3}-\d{2}-\d{4}$"
 _IP = r"^((25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(25[0-5]|2[0-4]\d|1?\d?\d)$|^[0-9a-fA-F]{0,4}(:[0-9a-fA-F]{0,4}){5,7}$"
 _URL = r"^(https?://|www\.)\S+$"
+_FULL_NAME = r"^\p{Lu}[\p{L}'’-]+,?( \p{Lu}\.?)? \p{Lu}[\p{L}'’-]+$"
 _STREET = r"(?i)^\d+[a-z]?,? .*\b(st|street|ave?|avenue|rd|road|blvd|lane|ln|dr|drive|way|court|ct|square|sq|apt)\b|"
 _ADDRESS = _STREET + r"(?i)(stra(ss|ß)e|str\.|weg|platz|allee) \d+|^\d+,? (rue|avenue|boulevard|place) "
 
@@ -54,7 +62,9 @@ def detect(name: str, values: pl.Series, rare: float = _RARE) -> str:
     """Which of FORMATS a column holds, or "" for none. values: integers or text.
 
     A city, postcode, company or user name is personal only where the share of distinct values exceeds `rare`: with few
-    levels it is a category. States and countries are never found, only declared. Dates of birth are dates, not personal data: a table model coarsens nothing but copies nothing either.
+    levels it is a category. What is checked or written like nothing else (e-mail, phone, account and card numbers) is personal
+    however often it repeats; so are people's names where the title says that names stand there, but for a few that crowds
+    share. States and countries are never found, only declared. Dates of birth are dates, not personal data: a table model coarsens nothing but copies nothing either.
     """
     text = values.drop_nulls().cast(pl.String)
     if not len(text):
@@ -65,6 +75,7 @@ def detect(name: str, values: pl.Series, rare: float = _RARE) -> str:
     title = _title(name)
     if values.dtype.is_integer():
         return _number(title, sample, distinct > rare)
+    few = len(sample) <= _FEW and int(text.value_counts()["count"].min()) >= _CROWD  # type: ignore[arg-type]
     for found, right in _BY_VALUE.items():
         if right(sample) >= _MOSTLY:
             return found
@@ -75,21 +86,37 @@ def detect(name: str, values: pl.Series, rare: float = _RARE) -> str:
     if title == "address":
         return title if _like(r"\d.*\pL|\pL.*\d", sample) >= _RARE and distinct > 0.1 else ""
     if title == "ssn":
-        return title if distinct > _RARE else ""
+        return title if distinct > _RARE or _like(r"(\d.*){6}", sample) >= _MOSTLY else ""
     if title in ("city", "postcode", "company", "username"):
         return title if distinct > rare and len(sample) >= 5 else ""
     if title in ("state", "country", "ip", "url"):
         return ""
+    if not few and _names_people(_words(name), sample):
+        return "name"
     if _like(_ADDRESS, sample) >= _MOSTLY and distinct > _RARE:
         return "address"
     unnamed = distinct > 0.2 and len(sample) >= 20
     return "name" if unnamed and _share(_person, sample) >= 0.6 else ""
 
 
+def _words(name: str) -> str:
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+    return re.sub(r"[^a-z0-9]+", "_", words).strip("_")
+
+
+def _names_people(title: str, sample: pl.Series) -> bool:
+    """The title may mean names of people, and the values look like them: an airport's name has no first name in it."""
+    known = _share(_person, sample)
+    if re.fullmatch(_SOMEBODY, title):
+        return known >= _RARE or _like(_FULL_NAME, sample) >= _MOSTLY
+    return re.fullmatch(_CALLED, title) is not None and (
+        known >= _RARE or (known >= 0.2 and _like(_FULL_NAME, sample) >= _MOSTLY)
+    )
+
+
 def _title(name: str) -> str:
     """What the column's name says: `CustomerEmail`, `customer_email` and `email 2` are one thing."""
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
-    words = re.sub(r"[^a-z0-9]+", "_", words).strip("_")
+    words = _words(name)
     for found, pattern in _TITLES.items():
         if re.fullmatch(rf"(.*_)?({pattern})(_?\d+)?", words):
             return found
@@ -97,14 +124,16 @@ def _title(name: str) -> str:
 
 
 def _number(title: str, sample: pl.Series, rare: bool) -> str:
+    if title == "phone":
+        return title if _like(r"^\d{7,15}$", sample) >= _MOSTLY else ""
+    if title == "ssn" and _like(r"^\d{8,12}$", sample) >= _MOSTLY:
+        return title
     if not rare:
         return ""
     if title == "credit_card" and _share(luhn, sample) >= _MOSTLY:
         return "credit_card"
     if len(sample) >= 10 and sample.str.contains(r"^[2-6]\d{14,15}$").all() and _share(luhn, sample) >= 0.95:
         return "credit_card"
-    if title == "phone":
-        return title if _like(r"^\d{7,15}$", sample) >= _MOSTLY else ""
     return title if title in ("ssn", "postcode") else ""
 
 
