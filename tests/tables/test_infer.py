@@ -70,7 +70,7 @@ def test_numbers() -> None:
 def test_a_column_with_a_name_that_says_nothing(values: list[object], kind: str, form: str) -> None:
     column = _schema(thing=values)["thing"]
     assert (column.kind, column.format) == (kind, form)
-    assert bool(column.note) == (kind in ("text", "nested"))
+    assert bool(column.note) == (kind in ("text", "nested", "integer"))
 
 
 def test_narrow_and_wide_types_are_read_as_plain_ones() -> None:
@@ -93,6 +93,21 @@ def test_narrow_and_wide_types_are_read_as_plain_ones() -> None:
         ("nested", "List(Int64)", 0), ("text", "Time", 0),
     ]  # fmt: skip
     assert [c.polars for c in schema] == frame.dtypes
+
+
+@pytest.mark.parametrize(
+    "title", ["account", "patient", "badge", "memberNo", "case_nr", "AccountNumber", "Customer", "Rechnungsnummer"]
+)
+def test_numbers_that_all_differ_are_identifiers_where_the_title_says_so(title: str) -> None:
+    codes = RNG.choice(10**9, 500, replace=False).tolist()
+    assert _schema(**{title: codes})[title].kind == "identifier"
+    assert _schema(thing=codes)["thing"].note.endswith("columns: {thing: identifier}")
+
+
+def test_accounts_that_repeat() -> None:
+    codes = (RNG.choice(10**6, 200, replace=False) + 10_000).tolist() * 8
+    schema = _schema(account=codes, balance=codes, customer=[i % 200 for i in range(1600)])
+    assert [c.kind for c in schema] == ["identifier", "integer", "integer"]
 
 
 def test_keys_that_repeat() -> None:

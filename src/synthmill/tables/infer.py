@@ -18,6 +18,13 @@ from . import dates, patterns, personal
 _CODE = r"(zip|postal|post)_?code|zip|plz|fips|naics|sic|icd\d*|area_?code|.*_code|code"
 _KEY = r"(.*_)?(id|uuid|guid|key|index)|pid|rowid|row_?(no|num|number)|column_1"
 _NUMBERED = r"(.*_)?(number|no|nr|num|ref|reference|code)"
+_HOLDER = (
+    r"(.*_)?(account|acct|badge|passport|serial|barcode|ean)|"
+    r"customer|client|patient|person|member|employee|user|student|holder|subject|donor|case|ticket|order|invoice|policy|"
+    r".*(number|nummer)"
+)
+_LONG = 10_000
+"""Numbers from here on with a key's title are codes, even where they repeat."""
 _FEW = 100
 """A key with at most this many values that repeat is a category (a shop); with more it points at people or things."""
 
@@ -128,7 +135,7 @@ def _judged(s: pl.Series, bare: Column) -> Column:
 
 def _number(known: pl.Series, levels: int, bare: Column) -> Column:
     integer = known.dtype.is_integer()
-    name = _words(known.name)
+    name = personal.words(known.name)
     whole = integer or bool((known == known.round(0)).all())  # pandas makes floats of integers with gaps
     if levels == 2 and whole and float(known.abs().max()) < 10:  # type: ignore[arg-type]
         return bare  # a code, not a quantity
@@ -137,7 +144,9 @@ def _number(known: pl.Series, levels: int, bare: Column) -> Column:
     if integer and re.fullmatch(f"{_CODE}|{_KEY}", name):
         return bare
     kind: Kind = "integer" if integer else "decimal"
-    return replace(bare, kind=kind, **_details(known, kind))
+    note = f"every value is different; if they are codes, say so: columns: {{{known.name}: identifier}}"
+    named = integer and levels == len(known) > _FEW
+    return replace(bare, kind=kind, note=note if named else "", **_details(known, kind))
 
 
 def _is_key(known: pl.Series, levels: int, name: str) -> bool:
@@ -147,6 +156,8 @@ def _is_key(known: pl.Series, levels: int, name: str) -> bool:
     if re.fullmatch(_NUMBERED, name):
         return levels == rows >= 5
     low, high = int(known.min()), int(known.max())  # type: ignore[arg-type]
+    if re.fullmatch(_HOLDER, name):
+        return levels == rows >= 5 or (levels > _FEW and low >= _LONG)
     counted = (rows >= 30 and low in (0, 1)) or rows >= 1_000  # 40 years in a row are no identifier
     return levels == rows and counted and high - low < 1.05 * rows
 
@@ -160,7 +171,7 @@ def _repeats(known: pl.Series, levels: int) -> str:
 def _text(name: str, known: pl.Series, levels: int, bare: Column) -> Column:
     rows, distinct = len(known), levels / len(known)
     form = patterns.pattern(known)
-    named = re.fullmatch(f"{_KEY}|{_NUMBERED}", _words(name)) is not None
+    named = re.fullmatch(f"{_KEY}|{_NUMBERED}", personal.words(name)) is not None
     if form and (distinct > 0.95 or (named and levels > _FEW)) and rows >= 5:
         return replace(bare, kind="identifier", format=form, note=_repeats(known, levels))
     words = float(np.mean(known.str.count_matches(r"\S+").to_numpy()))
@@ -178,11 +189,6 @@ def _beside_address(c: Column, s: pl.Series) -> Column:
     if c.kind == "categorical" and (found := personal.detect(s.name, s, rare=0.1)) in ("city", "postcode"):
         return replace(c, kind="personal", format=found)
     return c
-
-
-def _words(name: str) -> str:
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
-    return re.sub(r"[^a-z0-9]+", "_", words).strip("_")
 
 
 def _details(s: pl.Series, kind: str) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def detect(name: str, values: pl.Series, rare: float = _RARE) -> str:
         return title if distinct > rare and len(sample) >= 5 else ""
     if title in ("state", "country", "ip", "url"):
         return ""
-    if not few and _names_people(_words(name), sample):
+    if not few and _names_people(words(name), sample):
         return "name"
     if _like(_ADDRESS, sample) >= _MOSTLY and distinct > _RARE:
         return "address"
@@ -99,9 +99,10 @@ def detect(name: str, values: pl.Series, rare: float = _RARE) -> str:
     return "name" if unnamed and _share(_person, sample) >= 0.6 else ""
 
 
-def _words(name: str) -> str:
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
-    return re.sub(r"[^a-z0-9]+", "_", words).strip("_")
+def words(name: str) -> str:
+    """A column's name in small letters and underscores: `CustomerNo` is `customer_no`."""
+    parts = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+    return re.sub(r"[^a-z0-9]+", "_", parts).strip("_")
 
 
 def _names_people(title: str, sample: pl.Series) -> bool:
@@ -116,9 +117,9 @@ def _names_people(title: str, sample: pl.Series) -> bool:
 
 def _title(name: str) -> str:
     """What the column's name says: `CustomerEmail`, `customer_email` and `email 2` are one thing."""
-    words = _words(name)
+    title = words(name)
     for found, pattern in _TITLES.items():
-        if re.fullmatch(rf"(.*_)?({pattern})(_?\d+)?", words):
+        if re.fullmatch(rf"(.*_)?({pattern})(_?\d+)?", title):
             return found
     return ""
 
