@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +54,14 @@ _CONTEXT = {
 
 
 def croissant(facts: Facts) -> str:
-    """JSON-LD text. Parts are named with size and SHA-256, and read together as one record set."""
+    """JSON-LD text. Parts are named with size and SHA-256, and read together as one record set.
+
+    Columns of structs have a subField per plain field. Croissant has no way to read lists of structs inside structs:
+    such columns are named in the record set's description only.
+    """
     spec = facts.spec
+    deep = [n for n, t in facts.columns.items() if not _readable(t)]
+    left_out = f" Not described here, being nested too deeply: {', '.join(deep)}." if deep else ""
     document = {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
@@ -72,8 +79,8 @@ def croissant(facts: Facts) -> str:
                 "@type": "cr:RecordSet",
                 "@id": "records",
                 "name": "records",
-                "description": "One row per accepted record.",
-                "field": [_field(facts, n, t) for n, t in facts.columns.items()],
+                "description": f"One row per accepted record.{left_out}",
+                "field": [_field(facts, n, t) for n, t in facts.columns.items() if n not in deep],
             }
         ],
     }
@@ -133,16 +140,49 @@ def _sha256(path: Path) -> str:
 
 
 def _field(facts: Facts, name: str, dtype: pl.DataType) -> dict[str, Any]:
-    kind = medium(facts, name, dtype)
-    repeated = isinstance(dtype, pl.List | pl.Array)
-    return {
-        "@type": "cr:Field",
-        "@id": f"records/{name}",
-        "name": f"records/{name}",
-        "dataType": {"image": "sc:ImageObject", "audio": "sc:AudioObject"}.get(kind or "", _type(dtype)),
-        **({"repeated": True} if repeated else {}),
-        "source": {"fileSet": {"@id": "parts"}, "extract": {"column": name}},
-    }
+    fields = _fields(dtype)
+    field: dict[str, Any] = {"@type": "cr:Field", "@id": _id("records", name), "name": f"records/{name}"}
+    if isinstance(dtype, pl.List | pl.Array):
+        field["repeated"] = True
+    source = {"fileSet": {"@id": "parts"}, "extract": {"column": name}}
+    if not fields:
+        kind = {"image": "sc:ImageObject", "audio": "sc:AudioObject"}.get(
+            medium(facts, name, dtype) or "", _type(dtype)
+        )
+        return field | {"dataType": kind, "source": source}
+    field["subField"] = [
+        {
+            "@type": "cr:Field",
+            "@id": _id("records", name, f.name),
+            "name": f"records/{name}/{f.name}",
+            "dataType": _type(f.dtype),  # type: ignore[arg-type]
+            "source": source | {"transform": {"jsonPath": f"$.'{f.name}'"}},
+        }
+        for f in fields
+    ]
+    return field
+
+
+def _id(*names: str) -> str:
+    """Readers of Croissant take no white space in an @id."""
+    return re.sub(r"\s", "+", "/".join(names))
+
+
+def _fields(dtype: pl.DataType) -> list[pl.Field]:
+    """Those of a struct or of a list's structs."""
+    inner = dtype.inner if isinstance(dtype, pl.List | pl.Array) else dtype
+    return inner.fields if isinstance(inner, pl.Struct) else []
+
+
+def _readable(dtype: pl.DataType) -> bool:
+    if fields := _fields(dtype):
+        return all(not _structured(f.dtype) and "'" not in f.name for f in fields)
+    return not _structured(dtype)
+
+
+def _structured(dtype: Any) -> bool:
+    inner = dtype.inner if isinstance(dtype, pl.List | pl.Array) else None
+    return isinstance(dtype, pl.Struct) or (inner is not None and _structured(inner))
 
 
 def _type(dtype: pl.DataType) -> str:
