@@ -103,8 +103,16 @@ def test_synthetic_rows_are_refused_unless_meant() -> None:
     assert len(real.train_depth) == real.train.height
     undated = from_frame(ROWS.with_columns(_origin=pl.lit("synthetic")), accept_synthetic=True)
     assert undated.depth == 1
-    with pytest.raises(Refusal, match="synthetic"):
+    with pytest.raises(Refusal, match=r"^the holdout: 100 of 100 rows are synthetic"):
         from_frame(ROWS, holdout=frame)
+
+
+def test_the_file_with_synthetic_rows_is_the_one_named(tmp_path: Path) -> None:
+    ROWS.with_columns(_origin=pl.lit("synthetic")).write_parquet(tmp_path / "made.parquet")
+    with pytest.raises(Refusal, match=r"^made\.parquet: 100 of 100 rows"):
+        _load(tmp_path, ROWS, holdout="made.parquet")
+    real = _load(tmp_path, ROWS, holdout="made.parquet", accept_synthetic=True)
+    assert (real.depth, real.train.height, real.holdout.height) == (0, 100, 100)
 
 
 def test_the_schema_never_looks_at_the_holdout() -> None:

@@ -97,8 +97,11 @@ def _place(path: str, base: Path) -> str | Path:
 
 
 def _anchor(frame: pl.DataFrame, own: pl.DataFrame | None, need: RealNeed, source: str, seed: int) -> Real:
-    whole, rows = (frame, frame.height) if own is None else (_joined(frame, own, str(need.holdout)), frame.height)
-    depth = _depths(whole, source, need.accept_synthetic)
+    whole, depth = frame, _depths(frame, source, need.accept_synthetic)
+    if own is not None:
+        its = re.sub(r"//[^@/]*@", "//", str(need.holdout))
+        depth = pl.concat([depth, _depths(own, its, need.accept_synthetic)])
+        whole = _joined(frame, own, its)
     whole = whole.drop(c for c in RESERVED if c in whole.columns)
     if not whole.width:
         raise Refusal(f"{source}: has no columns of its own")
@@ -114,7 +117,7 @@ def _anchor(frame: pl.DataFrame, own: pl.DataFrame | None, need: RealNeed, sourc
         assert isinstance(need.holdout, float)
         out = _held_out(whole, keys, need.entity, need.holdout, seed, source)
     else:
-        out = np.arange(whole.height) >= rows
+        out = np.arange(whole.height) >= frame.height
     train, holdout = whole.filter(pl.Series(~out)), whole.filter(pl.Series(out))
     schema = observed(kinds, train)
     train_depth = depth.filter(pl.Series(~out))
@@ -147,8 +150,6 @@ def _joined(frame: pl.DataFrame, own: pl.DataFrame, name: str) -> pl.DataFrame:
             a, b = _as_text(a, b)
         made.append((a, b))
     both = [pl.DataFrame([pair[i] for pair in made]) for i in (0, 1)]
-    for i, f in enumerate((frame, own)):
-        both[i] = both[i].with_columns(f[c] for c in ("_origin", "_depth") if c in f.columns)
     try:
         return pl.concat(both, how="diagonal_relaxed")
     except pl.exceptions.PolarsError as e:
