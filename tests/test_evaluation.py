@@ -33,12 +33,13 @@ class Broken:
 class Rows:
     """How many rows it was shown."""
 
-    measures: ClassVar[tuple[str, ...]] = ("n",)
+    measures: ClassVar[tuple[str, ...]] = ("n", "n_unfiltered")
     references: ClassVar[tuple[str, ...]] = ("bootstrap", "fresh")
 
     def measure(self, evidence: Evidence) -> list[Measure]:
         n = float(evidence.synthetic.height)
-        return [Measure("n", n, n, math.inf, "none", {"x": [math.nan, 1.0]}, note=evidence.reference)]
+        made = [Measure("n", n, n, math.inf, "none", {"x": [math.nan, 1.0]}, note=evidence.reference)]
+        return made if evidence.unfiltered is None else [*made, Measure("n_unfiltered", n + 1, n, n)]
 
 
 @dataclass
@@ -79,6 +80,14 @@ def test_json_round_trip_keeps_what_is_unknown_unknown():
     assert back.get("fidelity.shapes") == e.get("fidelity.shapes")
     assert math.isnan(back.get("broken.one").value)
     assert back.get("rows.n").detail == {"x": [None, 1.0]}
+
+
+def test_what_the_filter_hid_is_read_against_the_same_references():
+    e = evaluate(FRESH, REAL, [{"use": HERE + "Rows"}], unfiltered=FRESH)
+    plain, hidden = e.get("rows.n"), e.get("rows.n_unfiltered")
+    assert hidden.value == plain.value + 1
+    assert (hidden.floor, hidden.ceiling) == (plain.floor, plain.ceiling)
+    assert plain.floor == plain.value
 
 
 def test_a_failing_metric_is_unknown_and_stops_no_other():

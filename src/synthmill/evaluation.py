@@ -175,7 +175,9 @@ def _measure_all(
             for m in _measure(metric, references[kind]):
                 if m.name in bounds and math.isfinite(m.value):
                     bounds[m.name]["ceiling" if kind == "fresh" else "floor"] = m.value
-        rows += [replace(replace(m, **bounds[m.name]), name=f"{name}.{m.name}") for m in found]
+        for m in found:  # what a reference scores does not depend on what the filter took out of the run
+            known = bounds[m.name] or bounds.get(m.name.removesuffix("_unfiltered"), {})
+            rows.append(replace(replace(m, **known), name=f"{name}.{m.name}"))
     return rows
 
 
