@@ -12,6 +12,7 @@ import yaml
 from synthmill.data import adult, adult_path
 from synthmill.plugins import build
 from synthmill.proposal import propose
+from synthmill.real import load
 from synthmill.refusal import Refusal
 from synthmill.spec import Spec, load_spec, parse_spec
 
@@ -58,6 +59,34 @@ def test_every_part_is_configured_rightly_and_the_rules_hold(tmp_path: Path) -> 
                 assert '"from" <= "unit to"' in use["all"]
                 assert '"price" >= 0' in use["all"]
                 assert not plugin.judge(SHOP).status.sum()
+
+
+def test_whether_synthetic_rows_are_welcome_is_for_the_user_to_say(tmp_path: Path) -> None:
+    text, spec = _spec(tmp_path, SHOP.with_columns(_origin=pl.lit("synthetic")))
+    assert "# accept_synthetic: true" in text
+    assert spec.real is not None
+    with pytest.raises(Refusal, match="synthetic"):
+        load(spec.real, tmp_path, 0)
+
+
+def test_exact_relations_are_told_though_not_asked_for(tmp_path: Path) -> None:
+    price, fee = SHOP["price"], pl.Series(RNG.integers(1, 50, N)) / 4
+    frame = SHOP.with_columns(fee=fee, total=(price + fee).round(2), days=pl.col("unit to") - pl.col("from"))
+    frame = frame.with_columns(land=pl.col("state").replace_strict({"yes": 1}, default=2))
+    text, spec = _spec(tmp_path, frame)
+    for told in (
+        'ABS("total" - "price" - "fee") < 0.005',
+        '"unit to" = "from" + "days"',
+        '"state" decides "land"',
+    ):
+        assert f"#   {told}" in text
+    assert all("total" not in r or ">=" in r or "<=" in r for u in spec.verify for r in u.get("all", []))
+
+
+def test_what_is_made_up_and_may_yet_be_real_is_said(tmp_path: Path) -> None:
+    text, _ = _spec(tmp_path, SHOP.with_columns(town=pl.Series([f"{i}ville" for i in range(N)])))
+    assert "email: made up, never a real one" in text
+    assert "city: made up, may coincide with a real one" in text
 
 
 def test_small_groups_and_extremes_are_not_named(tmp_path: Path) -> None:

@@ -20,7 +20,9 @@ from .real import from_frame
 from .refusal import Refusal, choices
 from .schema import Column, Schema
 from .tables.interval import entities
+from .tables.personal import COMMON
 from .tables.read import read
+from .tables.relations import decisions, sums
 
 _TARGETS = (
     "target", "label", "class", "outcome", "y", "income", "churn", "churned", "default", "fraud", "is_fraud", "response",
@@ -92,7 +94,7 @@ def _head(path: str | Path, table: str | None, out: str | Path | None, train: pl
         yield f"  entity: {_yaml(entity)}  # rows with the same {entity} stay together when some are held out"
     yield "  holdout: 0.2  # never seen by anything that learns; or the path of your own held-out file"
     if depth:
-        yield "  accept_synthetic: true  # some of these rows were made, not measured"
+        yield "  # accept_synthetic: true  # some of these rows were made, not measured: is that meant?"
     marks = [c.name for c in schema if c.kind == "categorical" and "?" in c.levels]
     if marks:
         yield f"  # missing: ['?']  # if '?' means 'not known' (in {', '.join(marks)})"
@@ -112,7 +114,7 @@ def _entity(train: pl.DataFrame, schema: Schema) -> str | None:
 def _summary(c: Column, s: pl.Series) -> str:
     known = {
         "categorical": f"{len(c.levels)} levels", "boolean": "", "constant": "one value", "identifier": f"made anew as {c.format}",
-        "personal": f"{c.format}: made up, never copied", "text": c.note, "nested": c.note,
+        "personal": _made_up(c.format), "text": c.note, "nested": c.note,
     }.get(c.kind, "")  # fmt: skip
     if c.low is not None and c.high is not None:
         low, high = _outward(c, c.low), _outward(c, c.high, up=True)
@@ -120,6 +122,10 @@ def _summary(c: Column, s: pl.Series) -> str:
     if c.missing:
         known += f"{', ' if known else ''}{max(1, round(100 * c.missing))}% missing"
     return f"{c.kind:<12}{known}".rstrip()
+
+
+def _made_up(form: str) -> str:
+    return f"{form}: made up" + (", may coincide with a real one" if form in COMMON else ", never a real one")
 
 
 def _outward(c: Column, value: float, up: bool = False) -> str:
@@ -202,7 +208,29 @@ def _verify(train: pl.DataFrame, schema: Schema) -> Iterator[str]:
         yield "    all:"
         for rule in rules:
             yield f"      - {_yaml(rule)}"
+    if relations := [*_sums(train, schema), *_decisions(train, schema)]:
+        yield "  # These hold in every real row too, but a generator that does not know them rarely meets them by chance:"
+        yield from (f"  #   {r}" for r in relations[:_RULE_PAIRS])
     yield ""
+
+
+def _sums(train: pl.DataFrame, schema: Schema) -> Iterator[str]:
+    for total, a, b in sums(train, schema.of("integer", "decimal")):
+        digits = max(schema[n].digits for n in (total, a, b))
+        names = [_column(n) for n in (total, a, b)]
+        if digits:
+            yield f"ABS({' - '.join(names)}) < {0.5 * 10.0**-digits:.{digits + 1}f}"
+        else:
+            yield f"{names[0]} = {names[1]} + {names[2]}"
+
+
+def _decisions(train: pl.DataFrame, schema: Schema) -> Iterator[str]:
+    found = decisions(train, schema.of("categorical", "boolean", "integer"))
+    for a, b in found:
+        if (b, a) not in found:
+            yield f"{_column(a)} decides {_column(b)}"
+        elif a < b:
+            yield f"{_column(a)} and {_column(b)} say the same"
 
 
 def _bounds(schema: Schema) -> Iterator[str]:

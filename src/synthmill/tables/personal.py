@@ -13,6 +13,8 @@ FORMATS = (
     "username", "iban", "credit_card", "ssn", "ip", "url",
 )  # fmt: skip
 """What personal data can be; each is made anew by `tabular.identity`."""
+COMMON = ("first_name", "last_name", "city", "postcode", "state", "country", "company")
+"""Parts that many people share: real ones are avoided, but one met by chance names nobody."""
 
 _SAMPLE = 2_000
 _MOSTLY, _RARE = 0.8, 0.5

@@ -18,12 +18,11 @@ from synthmill.plugins import Request
 from synthmill.refusal import Refusal
 from synthmill.schema import Column, Schema
 from synthmill.tables.patterns import BLOCK, number, write
+from synthmill.tables.personal import COMMON
 
 from ._people import People, Words
 
 _ROUNDS = 50
-_COMMON = ("first_name", "last_name", "city", "postcode", "state", "country", "company")
-"""Parts that many people share: left out of the pools if real, but met by chance they name nobody."""
 _OTHERS = {
     "doctor", "physician", "nurse", "spouse", "partner", "husband", "wife", "parent", "mother", "father", "child",
     "guardian", "emergency", "manager", "supervisor", "agent", "seller", "sender", "recipient", "receiver", "referrer",
@@ -32,11 +31,12 @@ _OTHERS = {
 
 @dataclass
 class Identity:
-    """New identifiers and personal data, written as the real ones are and never copied, one consistent person a row.
+    """New identifiers and personal data, written as the real ones are and made up, one consistent person a row.
 
     Completes `request.given`, or makes n rows of its own. Identifiers are unique across all requests of a run: every
     request numbers its rows from blocks of its own, and numbers become codes by a keyed bijection (tables/patterns).
-    Identifiers and what names one person (name, e-mail, phone, address, account...) never equal a value of train.
+    Identifiers and what names one person (name, e-mail, phone, address, account...) never equal a value of train;
+    common parts (first or last name alone, city, postcode, state, country, company) may, where too few others exist.
     A column `sex` or `gender` in `given` decides first names; e-mail and user name follow the name, city and postcode
     one another; a doctor's or spouse's columns are another person's. States and countries of `given` are not matched. The share of missing values is kept.
 
@@ -188,7 +188,7 @@ class Identity:
         """Rows with a value that names one real person."""
         bad = np.zeros(frame.height, bool)
         for c in self._columns:
-            if c.kind == "personal" and c.format not in _COMMON:
+            if c.kind == "personal" and c.format not in COMMON:
                 bad |= _met(self._hash(c.name, frame[c.name]), self._seen[c.name])
         if pair := self._pair():
             bad |= _met(self._hash_pair(frame.select(pair)), self._seen["first and last"])
