@@ -141,16 +141,22 @@ def test_nothing_is_predicted_from_texts_alone(tmp_path: Path) -> None:
     )
     text, spec = _spec(tmp_path, texts)
     assert "# target" in text
-    assert list(spec.release) == ["fidelity.shapes", "privacy.membership"]
+    assert list(spec.release) == ["fidelity.shapes"]
 
 
 @pytest.mark.parametrize(
-    ("rows", "bar", "shapes"), [(50, "<= 0.75", ">= 0.5"), (2_000, "<= 0.6", ">= 0.9"), (20_000, "<= 0.55", ">= 0.9")]
+    ("rows", "bars"),
+    [
+        (50, {"fidelity.shapes": ">= 0.5"}),
+        (2_000, {"fidelity.shapes": ">= 0.9", "privacy.membership": "<= 0.65"}),
+        (20_000, {"fidelity.shapes": ">= 0.9", "utility.gap": "<= 0.09", "privacy.membership": "<= 0.55"}),
+    ],
 )
-def test_the_bars_are_ones_that_so_many_rows_can_prove(tmp_path: Path, rows: int, bar: str, shapes: str) -> None:
-    _, spec = _spec(tmp_path, pl.DataFrame({"x": RNG.normal(size=rows), "y": RNG.normal(size=rows)}))
-    assert str(spec.release["privacy.membership"]) == bar
-    assert str(spec.release["fidelity.shapes"]) == shapes
+def test_the_bars_are_ones_that_so_many_rows_can_prove(tmp_path: Path, rows: int, bars: dict[str, str]) -> None:
+    text, spec = _spec(tmp_path, pl.DataFrame({"x": RNG.normal(size=rows), "y": RNG.normal(size=rows)}), target="y")
+    assert {name: str(bar) for name, bar in spec.release.items()} == bars
+    for name in ("utility.gap", "privacy.membership"):
+        assert (f"  # {name}" in text) == (name not in bars)
 
 
 def test_a_target_that_is_not_there_is_refused() -> None:

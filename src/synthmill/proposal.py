@@ -35,6 +35,10 @@ _LEVELS = 12
 _NAMED = 10
 """A group of fewer people (rows, unless a key repeats) is not named in the spec: specs are shown around."""
 _RARE = 0.05
+_PROOF = 800
+"""With fewer held-out rows the gap to a real table's model is mostly chance."""
+_TELLING = 0.75
+"""An attack that scores better than this has found out who took part; a laxer bar would promise nothing."""
 _RULE_PAIRS, _PAIR_COLUMNS = 8, 40
 
 
@@ -279,10 +283,20 @@ def _rest(target: str | None, rows: int) -> Iterator[str]:
     held = max(1, rows // 5)  # their own chance is about 1 / sqrt(n) of a shape
     yield f'  fidelity.shapes: ">= {min(0.9, max(0.5, math.floor(20 * (1 - 2 / math.sqrt(held))) / 20)):g}"'
     if target:
-        yield '  utility.gap: "<= 0.05"'
-    # half of a fifth of the rows are the attack's strangers; without any signal its AUC strays from 0.5 by 1 / sqrt(6 n)
-    chance = 2.5 / math.sqrt(6 * max(1, rows // 10))
-    yield f'  privacy.membership: "<= {min(0.75, max(0.55, math.ceil(20 * (0.5 + chance)) / 20)):g}"'
+        # where nothing can be predicted the gap is pure chance: about 2 / sqrt(n) is the interval's half
+        gap = f'utility.gap: "<= {math.ceil(100 * (0.05 + 2 / math.sqrt(held))) / 100:g}"'
+        yield f"  {gap}" if held >= _PROOF else f"  # {gap}  # {_too_few(held)}"
+    # half of a fifth of the rows are the attack's strangers; without any signal its AUC strays from 0.5 by 1 / sqrt(6 n),
+    # and the interval's end by more
+    worst = max(0.55, math.ceil(20 * (0.5 + 4.5 / math.sqrt(6 * max(1, rows // 10)))) / 20)
+    if worst <= _TELLING:
+        yield f'  privacy.membership: "<= {worst:g}"'
+    else:
+        yield f'  # privacy.membership: "<= {_TELLING:g}"  # {_too_few(held)}'
+
+
+def _too_few(held: int) -> str:
+    return f"about {held} held-out rows may be too few to prove it"
 
 
 def _yaml(value: Any) -> str:
