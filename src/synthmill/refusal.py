@@ -19,7 +19,8 @@ class Refusal(Exception):
 def choices(value: object, known: Iterable[object]) -> str:
     """`did you mean 'age'? Choices: age, sex` for the end of a sentence."""
     names = [str(k) for k in known]
-    near = difflib.get_close_matches(str(value), names, n=1, cutoff=0.5)
+    same = [n for n in names if n.casefold() == str(value).casefold()]
+    near = same or difflib.get_close_matches(str(value), names, n=1, cutoff=0.5)
     guess = f"did you mean '{near[0]}'? " if near else ""
     shown = ", ".join(names[:40]) + (f", ... ({len(names)} in all)" if len(names) > 40 else "")
     return f"{guess}Choices: {shown or 'none'}"

@@ -1,3 +1,5 @@
+from datetime import date, datetime
+
 import polars as pl
 import pytest
 from hypothesis import given
@@ -15,6 +17,8 @@ FRAME = pl.DataFrame(
         "list": [[1, 2], [3], [], None],
         "hours-per-week": [1, 2, 3, 4],
         "sex": ["M", "F", "M", "F"],
+        "born": [date(2010, 1, 1), date(2011, 1, 1), None, date(2020, 5, 5)],
+        "seen": [None, datetime(2011, 12, 31), None, None],
         "readings": [[{"v": 1}, {"v": -1}], [{"v": 3}], [], None],
     }
 )
@@ -39,6 +43,7 @@ def judged(*rules: str, **options) -> tuple[list[int], list[str | None]]:
         ("ARRAY_LENGTH(ARRAY_UNIQUE(list)) > 0", [0, 0, 1, 0]),
         ("x LIKE '%over%' OR sex IN ('M', 'F')", [0, 0, 0, 0]),  # a window's word inside a text is text
         ("x <> 'SELECT MAX(age)'", [0, 0, 0, 0]),
+        ("born > DATE '2010-01-01' AND seen < TIMESTAMP '2012-01-01 00:00:00'", [1, 0, 0, 0]),
         ('GREATEST(age, "hours-per-week") < 30', [0, 0, 0, 1]),
         ("LENGTH(x) = 1 AND age + 1 > 17.5", [1, 0, 0, 0]),
     ],
@@ -110,6 +115,14 @@ def test_a_rule_sees_one_row_alone(rule):
         ("hours-per-week > 3", 'write "hours-per-week" in double quotes'),
         ("agee > 3", "did you mean 'age'"),
         ('sex = "M"', "a text takes single quotes: 'M'"),
+        ("SUM(age) > 1", ": SUM looks at other rows"),
+        ("age < AVG(age)", ": AVG looks at other rows"),
+        ("\"SEX\" = 'M'", "no column 'SEX'; did you mean 'sex'"),
+        ("born > '2010-01-01'", ": born is Date; write DATE '2010-01-01'$"),
+        ("born IN ('2010-01-01')", "write DATE '2010-01-01'$"),
+        ("seen < '2010-01-01 10:00:00'", "write TIMESTAMP '2010-01-01 10:00:00'$"),
+        ("born > 'May'", "a date is written DATE '2010-01-31'"),
+        ("born > DATE '2010-01-01' AND x > 3", "cannot be computed"),
     ],
 )
 def test_a_wrong_rule_is_refused_in_one_sentence_that_quotes_it(rule, sentence):

@@ -21,6 +21,12 @@ from synthmill.schema import Schema
 _POLARS = (pl.exceptions.PolarsError, pl.exceptions.PanicException, TypeError, ValueError)
 _QUOTED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"")
 _FORBIDDEN = re.compile(r"\b(select|over|current_date|current_time|current_timestamp|now)\b", re.IGNORECASE)
+_AGGREGATE = re.compile(
+    r"\b(avg|corr|count|covar_pop|covar_samp|covar|first|last|max|mean|median|min|quantile_cont|quantile_disc|"
+    r"stddev|stdev|sum|variance|var)\s*\(",
+    re.IGNORECASE,
+)
+_ISO = re.compile(r"'(\d{4}-\d\d-\d\d)([ T]\d\d[^']*)?'")
 _WHY = {"select": "is a subquery", "over": "looks at other rows"}
 
 _NODES = {"Alias", "BinaryExpr", "Cast", "Column", "Eval", "Function", "Literal", "Ternary"}
@@ -220,6 +226,8 @@ def _parse(text: str) -> pl.Expr:
     except _POLARS as error:
         raise Refusal(f"rule `{text}` is not a condition in SQL: {_brief(error)}") from None
     if across := _across_rows(tree):
+        if written := _AGGREGATE.search(bare):  # Polars takes SUM(x) apart: name what the user wrote
+            across = written.group(1).upper()
         raise Refusal(f"rule `{text}`: {across} looks at other rows; a rule sees one row alone")
     if not e.meta.root_names():
         raise Refusal(f"rule `{text}` names no column")
@@ -268,7 +276,8 @@ def _check_names(text: str, e: pl.Expr, known: list[str]) -> None:
         unquoted = [c for c in known if not c.isidentifier() and c in _QUOTED.sub(" ", text)]
         if unquoted:
             raise Refusal(f"rule `{text}`: no column '{name}'; write \"{unquoted[0]}\" in double quotes")
-        quoted = f" (a text takes single quotes: '{name}')" if f'"{name}"' in text else ""
+        text_meant = f'"{name}"' in text and name.casefold() not in map(str.casefold, known)
+        quoted = f" (a text takes single quotes: '{name}')" if text_meant else ""
         raise Refusal(f"rule `{text}`: no column '{name}'{quoted}; {choices(name, known)}")
 
 
@@ -277,10 +286,20 @@ def _check_type(text: str, e: pl.Expr, sample: pl.DataFrame) -> None:
         dtype = sample.lazy().select(e.alias("met")).collect_schema()["met"]
         sample.clear().select(e)
     except _POLARS as error:
-        types = ", ".join(f"{n} is {sample.schema[n]}" for n in e.meta.root_names())
+        roots = dict.fromkeys(e.meta.root_names())
+        types = ", ".join(f"{n} is {sample.schema[n]}" for n in roots)
+        if any(sample.schema[n].is_temporal() for n in roots) and "'" in text and "date" in str(error).lower():
+            raise Refusal(f"rule `{text}`: {types}; {_date_hint(text)}") from None
         raise Refusal(f"rule `{text}` cannot be computed where {types}: {_brief(error)}") from None
     if dtype not in (pl.Boolean, pl.Null):
         raise Refusal(f"rule `{text}` is not a condition: it gives {dtype}, not true or false")
+
+
+def _date_hint(text: str) -> str:
+    written = _ISO.search(text)
+    if not written:
+        return "a date is written DATE '2010-01-31', a time TIMESTAMP '2010-01-31 12:00:00'"
+    return f"write {'TIMESTAMP' if written.group(2) else 'DATE'} {written.group()}"
 
 
 def _check_elementwise(text: str, e: pl.Expr, sample: pl.DataFrame) -> None:
