@@ -99,6 +99,7 @@ def test_semicolons_blank_lines_a_byte_order_mark_and_nameless_columns(tmp_path:
         (b"", "is empty"),
         (b" \n", "is empty"),
         (b"a,b\n", "no rows"),
+        (b"a,b\n,\n,\n", "has 2 rows, and every value in them is missing"),
         (b"a,b,a\n1,2,3\n", "column 'a' 2 times"),
         (b"a,b\n1,2\n1,2,3\n", "line 3 has 3 fields, the header has 2"),
         (b"a,b\n1,2\n1\n", "line 3 has 1 fields, the header has 2"),

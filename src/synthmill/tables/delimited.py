@@ -123,12 +123,15 @@ def _refuse_quotes(path: Path, data: bytes, separator: str) -> None:
 
 
 def _without_blank_lines(path: Path, data: bytes, separator: str, text: pl.DataFrame) -> pl.DataFrame:
-    """Polars fills short rows with nulls without a word; here they are refused, and only blank lines are left out."""
+    """Polars fills short rows with nulls without a word; here they are refused, and only lines that say nothing left out."""
     if separator != "\t" or not _even_lines(data):
         _refuse_ragged(path, data, separator)
     if text.width == 1:
         return text.filter(pl.first().is_not_null())
-    return text.filter(~pl.all_horizontal(pl.all().is_null()))
+    told = text.filter(~pl.all_horizontal(pl.all().is_null()))
+    if not told.height and (rows := sum(any(fields) or len(fields) > 1 for _, fields in _lines(data, separator)) - 1):
+        raise Refusal(f"{path}: has {rows} rows, and every value in them is missing")
+    return told
 
 
 def typed(text: pl.Series, missing: Collection[str] = ()) -> pl.Series:
