@@ -42,7 +42,7 @@ class Margin:
       blocks are kept. The outer end of an outermost block is placed so that the block keeps its mean, and short of the
       extreme: a minimum or maximum that fewer than CROWD records hold is neither stored nor drawn;
     * fewer than CROWD records (or two values) between two atoms may lie anywhere between them; beyond the last atom
-      they are counted to it. Where they are all there is, one value is kept as missing, two as their middle.
+      they are counted to it. Where they are all there is, one value is kept as missing, two as the one between.
     """
 
     name: str
@@ -186,8 +186,10 @@ def _pieces(values: Floats, counts: NDArray[np.int64], discrete: bool) -> list[t
     """(first code, last code, records) per piece, ascending, from the distinct codes and how many records hold each."""
     atom = counts >= CROWD
     if not atom.any() and len(values) < 3:
-        middle = float(np.floor(values.mean()) if discrete else values.mean()) if len(values) == 2 else 0.0
-        return [(middle, middle, float(counts.sum()))] * (len(values) == 2)
+        if len(values) < 2 or (discrete and values[1] == values[0] + 1):
+            return []
+        middle = float(np.floor(values.mean()) if discrete else values.mean())
+        return [(middle, middle, float(counts.sum()))]
     size = max(CROWD, int(counts[~atom].sum()) // _BLOCKS)
     out: list[tuple[float, float, float]] = []
     over = 0.0  # records below the lowest atom
