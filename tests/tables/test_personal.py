@@ -72,7 +72,9 @@ def test_left_alone(name: str, values: list[object]) -> None:
 FIFTY = [f"{p.split()[0]} {q.split()[1]}" for p in PEOPLE[:6] for q in PEOPLE[:9]]
 
 
-@pytest.mark.parametrize("title", ["name", "nm", "full_name", "Customer", "ship_name", "client", "customer_name"])
+@pytest.mark.parametrize(
+    "title", ["name", "nm", "full_name", "Customer", "ship_name", "client", "customer_name", "soldBy", "Kunde"]
+)
 def test_names_that_repeat_are_names_still(title: str) -> None:
     assert detect(title, pl.Series(FIFTY * 30)) == "name"
 

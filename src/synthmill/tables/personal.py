@@ -45,7 +45,9 @@ _TITLES = {
 _CALLED = r"(.*_)?(name|nm|fullname)"
 _SOMEBODY = (
     r"customer|client|patient|person|people|employee|contact|member|holder|owner|student|applicant|passenger|guest|author|"
-    r"doctor|physician|nurse|teacher|agent|manager|salesperson|tenant|resident|citizen|donor|subject|participant"
+    r"doctor|physician|nurse|teacher|agent|manager|salesperson|tenant|resident|citizen|donor|subject|participant|"
+    r"who|assignee|assigned_to|(approved|created|handled|reported|reviewed|signed|sold)_by|"
+    r"kunde|kundin|mitarbeiter(in)?|patientin|inhaber(in)?"
 )
 _EMAIL = r"^[^@\s]+@[^@\s]+\.[A-Za-z]{2,}$"
 _PHONE = r"^\s*[+(]?\d[\d\s().+/x-]{5,}\d\s*$"
