@@ -61,7 +61,7 @@ def spec(base: dict[str, Any], **changes: Any) -> str:
         ({"verify": "scheme"}, ["s.yaml: verify.0: use: 'scheme'", "'schema'"]),
         ({"verify": ["schema", {"use": "rules"}]}, ["s.yaml: verify.1: rules: 'all' is required"]),
         ({"verify": {"use": "rules", "all": ["agee > 1"]}}, ["agee", "'age'"]),
-        ({"verify": {"use": "rules", "all": ["age > 50", "age < 30"]}}, ["s.yaml: rules: rule `age < 30` is met by 0 of"]),
+        ({"verify": {"use": "rules", "all": ["age > 50", "age < 30"]}}, ["s.yaml: verify.0: rules: rule `age < 30` is met by 0 of"]),
         ({"verify": {"use": "rules", "all": ["__import__('os')"]}}, ["s.yaml: verify.0: rule", "'__import__'"]),
         ({"filter": {"use": "duplicates", "rate": 7}}, ["s.yaml: filter.0: duplicates: rate: 7"]),
         ({"monitor": "statistic"}, ["s.yaml: monitor.0: use: 'statistic'", "'statistics'"]),

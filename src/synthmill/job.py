@@ -16,10 +16,11 @@ from .spec import Budget, EngineNeed, Fill
 
 @dataclass
 class Station:
-    """A check with the name it is reported under."""
+    """A check with the name it is reported under. at: where in the spec it stands, such as `verify.1: rules`."""
 
     use: str
     plugin: Any
+    at: str = ""
 
     @property
     def remembers(self) -> bool:

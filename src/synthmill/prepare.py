@@ -93,7 +93,7 @@ class Prepared:
         """Checks learn first which columns candidates will have, then what train is like; monitors also what is planned."""
         for station in [*self.job.stations, *self.job.monitors]:
             plugin = station.plugin
-            with blamed(f"{self.source}: {station.use}"):
+            with blamed(f"{self.source}: {station.at or station.use}"):
                 if hasattr(plugin, "expect"):
                     plugin.expect(dict(made))
                 if hasattr(plugin, "within") and plugin.within is None and self.real is not None:
@@ -208,7 +208,7 @@ def _stations(family: str, uses: Sequence[Use], source: str) -> list[Station]:
     names = [str(u["use"]) for u in uses]
     seen = [names[: j + 1].count(n) for j, n in enumerate(names)]
     return [
-        Station(n if k == 1 else f"{n}.{k}", build(family, u, f"{source}: {family}.{j}"))
+        Station(n if k == 1 else f"{n}.{k}", build(family, u, f"{source}: {family}.{j}"), f"{family}.{j}: {n}")
         for j, (n, k, u) in enumerate(zip(names, seen, uses, strict=True))
     ]
 
