@@ -140,3 +140,9 @@ def test_apportioned_numbers_sum_to_the_total_and_miss_their_share_by_less_than_
     whole = apportion(shares, total)
     assert sum(whole) == total
     assert all(abs(w - s * total) < 1 + 1e-6 for w, s in zip(whole, shares, strict=True))
+
+
+def test_all_names_only_what_ten_records_hold() -> None:
+    people = pl.DataFrame({"town": ["Aa"] * 30 + ["Bb"] * 10 + ["Cc"] * 9 + ["Dd"]})
+    cells = cells_of(Cover(axes={"town": "all"}, quota=5), dict(people.schema), people)
+    assert [c.label for c in cells] == ["town=Aa", "town=Bb"]

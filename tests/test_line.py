@@ -73,7 +73,11 @@ def test_a_monitor_warns_and_a_stopping_one_stops(tmp_path: Path) -> None:
     assert filling.ledger.room().sum() == 0
     filling, run = run_job(job(quota=100, monitors=[{"use": "toys:Bell", "stop": True}]), tmp_path / "stopped")
     assert filling.stopped == "toys:Bell: the bell rang"
-    assert run.data().height < 200
+    before = run.data().height
+    assert before < 200
+    again, run = run_job(job(quota=100, monitors=[{"use": "toys:Bell", "stop": True}]), tmp_path / "stopped")
+    assert again.stopped == "toys:Bell: the bell rang"
+    assert run.data().height == before
 
 
 def test_a_spent_budget_is_a_shortfall(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def test_exact_relations_are_told_though_not_asked_for(tmp_path: Path) -> None:
 
 def test_what_is_made_up_and_may_yet_be_real_is_said(tmp_path: Path) -> None:
     text, _ = _spec(tmp_path, SHOP.with_columns(town=pl.Series([f"{i}ville" for i in range(N)])))
-    assert "email: made up, never a real one" in text
+    assert "email: made up, never one of train" in text
     assert "city: made up, may coincide with a real one" in text
 
 

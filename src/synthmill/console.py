@@ -120,7 +120,7 @@ def previewed(p: Preview, source: str) -> None:
             out.print(f"  {escape(check)}: [{style}]{escape(str(said))}[/]")
     out.print(
         f"\nabout {p.yield_:.0%} of candidates pass ({p.probe} tried), before duplicates build up and cells fill; filling "
-        f"{p.asked:,} records takes {duration(p.seconds)} and {max(p.megabytes, 0.01):.2g} MB. Next: synthmill make {source}"
+        f"{p.asked:,} records takes {duration(p.seconds)} (blend, evaluation and report come on top) and {max(p.megabytes, 0.01):.2g} MB. Next: synthmill make {source}"
     )
 
 
@@ -150,6 +150,8 @@ def made(result: Result) -> int:
         out.print(f"  [yellow]stopped:[/] {escape(result.stopped)}")
         if "budget" in result.stopped:
             out.print("  raise the budget in the spec and run the same command to go on")
+        elif state["halted"]:
+            out.print("  the run stays as it is; change the generator or the monitor and start anew with --fresh")
     for warning in result.warnings:
         out.print(f"  [yellow]warning:[/] {escape(warning)}")
     if result.blend is not None:

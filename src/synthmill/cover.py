@@ -16,6 +16,8 @@ from .cells import Assign, Bin, Bound, Cell, Level, bins, grid
 from .refusal import Refusal, choices
 from .spec import Cover
 
+NAMED = 10
+"""Real records that must hold a value for `all` to name it: cells are shown around."""
 MANY = 10_000
 """More cells than this are a mistake in the axes rather than a need."""
 
@@ -57,9 +59,13 @@ def _levels(given: Any, dtype: pl.DataType, values: pl.Series | None, at: str) -
     if given == "all":
         if values is None:
             raise Refusal(f"{at}: 'all' needs real data to read the values from")
-        found: list[Level] = values.drop_nulls().unique().sort().to_list()
+        counted = values.drop_nulls().value_counts(sort=False)
+        enough = pl.lit(True) if dtype == pl.Boolean else pl.col("count") >= NAMED  # true and false name nobody
+        found: list[Level] = counted.filter(enough)[values.name].sort().to_list()
         if not 0 < len(found) <= 200:
-            raise Refusal(f"{at}: 'all' means {len(found):,} values here; list values, or give bins")
+            raise Refusal(
+                f"{at}: 'all' means {len(found):,} values here (those that {NAMED} real records or more hold); list values, or give bins"
+            )
         return found
     if not given:
         raise Refusal(f"{at}: at least one value is needed")

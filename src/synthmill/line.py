@@ -36,6 +36,7 @@ class Filling:
         self.outside = 0
         self.warnings: list[str] = []
         self.stopped = ""
+        self.halted = False  # by a monitor: what it found does not go away by asking again
         self.buffer: list[dict[str, pl.DataFrame]] = []
         self.kept = 0
         self.held = np.zeros(2, np.int64)  # accepted and rejected rows in the buffer
@@ -52,6 +53,7 @@ class Filling:
             "outside": self.outside,
             "warnings": self.warnings,
             "stopped": self.stopped,
+            "halted": self.halted,
             "weighed": [self.weighed, self.density],
             "monitors": [s.plugin.state() if hasattr(s.plugin, "state") else None for s in self.job.monitors],
         }
@@ -65,7 +67,9 @@ class Filling:
         self.ledger.load(state["ledger"])
         self.tally, self.by_cell = np.array(state["tally"], np.int64), np.array(state["by_cell"], np.int64)
         self.outside, self.warnings = state["outside"], list(state["warnings"])
-        self.stopped = "" if "filled" in self.run.manifest else state["stopped"]  # killed before it could end
+        self.halted = state["halted"]
+        ended = "filled" in self.run.manifest and not self.halted  # else it was killed before it could end
+        self.stopped = "" if ended else state["stopped"]
         for station, saved in zip(self.job.monitors, state["monitors"], strict=True):
             if saved is not None:
                 station.plugin.load(saved)
@@ -346,7 +350,7 @@ class Filling:
             if alarm is not None:
                 message = f"{station.use}: {alarm.message}"
                 self.warnings += [message] if message not in self.warnings else []
-                self.stopped = message if alarm.stop else self.stopped
+                self.stopped, self.halted = (message, True) if alarm.stop else (self.stopped, self.halted)
         if self.watch is not None:
             self.watch(self.progress())
 

@@ -301,7 +301,9 @@ def build(family: str, config: Mapping[str, Any], at: str = "") -> Any:
     except Refusal as e:
         raise Refusal(f"{at}: {str(e).removeprefix(f'{family}: ')}", e.code) from None
     except ValueError as e:
-        raise Refusal(f"{at}: {use}: {_lower(str(e))}") from None
+        raise Refusal(
+            f"{at}: {use}: {_lower(str(e).strip().splitlines()[0] if str(e).strip() else 'ValueError')}"
+        ) from None
     except FAILURES as e:
         raise Refusal(f"{at}: {use}: {sentence(e)}", 1) from e
 

@@ -129,7 +129,7 @@ def _summary(c: Column, s: pl.Series) -> str:
 
 
 def _made_up(form: str) -> str:
-    return f"{form}: made up" + (", may coincide with a real one" if form in COMMON else ", never a real one")
+    return f"{form}: made up" + (", may coincide with a real one" if form in COMMON else ", never one of train")
 
 
 def _outward(c: Column, value: float, up: bool = False) -> str:

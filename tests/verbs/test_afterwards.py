@@ -84,3 +84,18 @@ def test_what_there_is_to_use() -> None:
     assert "tabular.copula" in [name for name, _, _ in synthmill.list("generate")["generate"]]
     with pytest.raises(Refusal, match="did you mean 'generate'"):
         synthmill.list("generator")
+
+
+def test_a_model_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = synthmill.fit(adult().head(100))
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(Refusal, match="is there and holds no model"):
+        model.save(tmp_path / "file")
+    model.save(tmp_path / "kept")
+    with monkeypatch.context() as m:
+        m.setattr(type(model.maker.firsts[0].plugin), "save", lambda *_: 1 / 0)
+        for place in ("kept", "new"):
+            with pytest.raises(Refusal, match="ZeroDivisionError"):
+                model.save(tmp_path / place)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "kept"]
+    assert synthmill.load(tmp_path / "kept").sample(5).height == 5

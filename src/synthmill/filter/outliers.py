@@ -23,7 +23,8 @@ class Outliers:
     """A record farther from the real ones than all but a share `quantile` of real records are.
 
     Distance to the nearest of up to 4,096 train records in `tables.space`; the limit comes from as many other train
-    records, so fresh real records are rejected at the rate `quantile`. Never the holdout. score: that distance.
+    records, so fresh real records are rejected at the rate `quantile`. Never the holdout. No score: a distance
+    to single real records would point at them.
     """
 
     quantile: Annotated[float, Field(gt=0, lt=0.5)] = 0.001
@@ -42,8 +43,8 @@ class Outliers:
     def judge(self, frame: pl.DataFrame) -> Verdicts:
         if not hasattr(self, "_base"):
             raise Refusal("outliers: there is no real data to compare with")
-        score = pl.Series(nearest(self._space.embed(frame), self._base)[0][:, 0])
-        return Verdicts.where(score <= self.limit, "farther from real records than real records are", score)
+        apart = pl.Series(nearest(self._space.embed(frame), self._base)[0][:, 0])
+        return Verdicts.where(apart <= self.limit, "farther from real records than real records are")
 
     def examples(self) -> tuple[pl.DataFrame, pl.DataFrame]:
         good = pl.DataFrame({"x": [i / 100 for i in range(200)]})

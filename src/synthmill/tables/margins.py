@@ -39,7 +39,7 @@ class Margin:
 
     * atoms: values that at least CROWD records hold, kept exactly;
     * between them, blocks of at least CROWD neighbouring order statistics, of which only the borders midway between two
-      blocks are kept. The outer end of an outermost block is placed so that the block keeps its mean, and short of the
+      blocks are kept. The outer end of an outermost block is placed so that the block keeps its median, and short of the
       extreme: a minimum or maximum that fewer than CROWD records hold is neither stored nor drawn;
     * fewer than CROWD records (or two values) between two atoms may lie anywhere between them; beyond the last atom
       they are counted to it. Where they are all there is, one value is kept as missing, two as the one between.
@@ -219,17 +219,22 @@ def _blocks(
     heads = _heads(counts, size)
     tails = np.append(heads[1:], len(values)) - 1
     held = np.add.reduceat(counts, heads)
-    means = np.add.reduceat(values * counts, heads) / held
     low, high = ends
     borders = (values[tails[:-1]] + values[heads[1:]]) / 2
     lows = np.append(low, np.ceil(borders) if discrete else borders)
     highs = np.append(lows[1:] - discrete, high)
     if len(heads) > 1:
-        lows[0] = min(max(np.rint(2 * means[0] - highs[0]) if discrete else 2 * means[0] - highs[0], low), highs[0])
-        highs[-1] = max(
-            min(np.rint(2 * means[-1] - lows[-1]) if discrete else 2 * means[-1] - lows[-1], high), lows[-1]
+        first, last = (
+            2 * _median(values[i : j + 1], counts[i : j + 1]) for i, j in ((0, tails[0]), (heads[-1], tails[-1]))
         )
+        lows[0] = min(max(np.rint(first - highs[0]) if discrete else first - highs[0], low), highs[0])
+        highs[-1] = max(min(np.rint(last - lows[-1]) if discrete else last - lows[-1], high), lows[-1])
     return list(zip(lows.tolist(), highs.tolist(), held.astype(float).tolist(), strict=True))
+
+
+def _median(values: Floats, counts: NDArray[np.int64]) -> float:
+    """Of values held by `counts` records each."""
+    return float(values[np.searchsorted(np.cumsum(counts), counts.sum() / 2)])
 
 
 def _heads(counts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
@@ -247,9 +252,10 @@ def _heads(counts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
 
 def _ends(values: Floats, a: Any, b: Any, discrete: bool) -> tuple[float, float]:
     """The least and most that the run values[a:b] may draw: a quarter of the way from each of its extremes to its
-    neighbour in the run; the extreme itself where it follows on an atom without a gap."""
-    low = values[a] + (values[a + 1] - values[a]) / 4
-    high = values[b - 1] - (values[b - 1] - values[b - 2]) / 4
+    neighbour in the run, and no farther from that neighbour than the next one is, so that how far out one record lies
+    decides nothing; the extreme itself where it follows on an atom without a gap."""
+    low = values[a + 1] - min((values[a + 1] - values[a]) * 0.75, values[a + 2] - values[a + 1])
+    high = values[b - 2] + min((values[b - 1] - values[b - 2]) * 0.75, values[b - 2] - values[b - 3])
     if discrete:
         low = values[a] if a and values[a - 1] == values[a] - 1 else np.ceil(low)
         high = values[b - 1] if b < len(values) and values[b] == values[b - 1] + 1 else np.floor(high)

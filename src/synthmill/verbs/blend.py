@@ -19,7 +19,7 @@ from synthmill.spec import BlendNeed, Spec, load_spec
 from .make import blend_inputs, record_bars
 
 BLENDED = ("utility.blend", "utility.blend_gain", "utility.oversampled")
-STALE = "the blend was made anew since; `synthmill make` measures it"
+STALE = "the blend was made anew since; `synthmill make` goes back to the spec's blend and measures that"
 
 
 def blend(root: str | Path, real: float | None = None, per_cell: bool = False) -> Blend:

@@ -6,6 +6,7 @@ import datetime
 import json
 import os
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -98,14 +99,23 @@ class Model:
     def save(self, folder: str | Path) -> Path:
         """A folder with `model.json` and the fitted arrays; what holds real rows lies under its `private/`."""
         folder = Path(folder)
-        if folder.exists() and any(folder.iterdir()) and not (folder / "model.json").exists():
-            raise Refusal(f"{folder}: the folder is not empty and holds no model; choose another")
-        with sentences(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            self._write(folder)
+        if folder.exists() and not (
+            folder.is_dir() and ((folder / "model.json").exists() or not any(folder.iterdir()))
+        ):
+            raise Refusal(f"{folder}: is there and holds no model; choose another")
+        made = folder.with_name(folder.name + ".tmp")
+        try:
+            with sentences(folder):
+                made.mkdir(parents=True)
+                self._write(made, folder)
+                if folder.exists():
+                    shutil.rmtree(folder)
+                made.rename(folder)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
         return folder
 
-    def _write(self, folder: Path) -> None:
+    def _write(self, folder: Path, final: Path) -> None:
         self.maker.save(folder / "models", folder / "private" / "models")
         about = {
             "version": VERSION,
@@ -113,7 +123,7 @@ class Model:
             "schema": self.schema.published() if self.schema else None,
             "depth": self.depth,
             "source": self.source,
-            "base": Path(os.path.relpath(".", folder)).as_posix(),
+            "base": Path(os.path.relpath(".", final)).as_posix(),
         }
         text = json.dumps(about, indent=1, default=str)
         atomic(folder / "model.json", lambda f: f.write(text.encode()))
@@ -148,7 +158,7 @@ def fit(
 
 def fit_real(real: Real, generate: str | Use | Sequence[Use], back: Any = None) -> Model:
     uses: list[Any] = [generate] if isinstance(generate, str | Mapping) else list(generate)
-    made = maker([{"use": u} if isinstance(u, str) else u for u in uses], "generate")
+    made = maker([{"use": u} if isinstance(u, str) else u for u in uses], "fit")
     people = len(np.unique(row_keys(real.train)))
     if made.needs_real and people < FEWEST:
         raise Refusal(
