@@ -119,9 +119,13 @@ def previewed(p: Preview, source: str) -> None:
             style = "green" if said == "pass" else "red"
             out.print(f"  {escape(check)}: [{style}]{escape(str(said))}[/]")
     out.print(
-        f"\nabout {p.yield_:.0%} of candidates pass ({p.probe} tried), before duplicates build up and cells fill; filling "
-        f"{p.asked:,} records takes {duration(p.seconds)} (blend, evaluation and report come on top) and {max(p.megabytes, 0.01):.2g} MB. Next: synthmill make {source}"
+        f"\nabout {p.yield_:.0%} of candidates pass ({p.probe} tried), before duplicates build up and cells fill; the full run of "
+        f"{p.asked:,} records takes {_about(p.seconds)} and {max(p.megabytes, 0.01):.2g} MB. Next: synthmill make {source}"
     )
+
+
+def _about(seconds: float) -> str:
+    return duration(seconds) if seconds < 1 else f"about {duration(seconds)}"
 
 
 def _short(value: Any) -> str:

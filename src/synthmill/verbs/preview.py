@@ -13,12 +13,18 @@ from synthmill.candidates import verdict_of
 from synthmill.cells import ANY
 from synthmill.frame import Status
 from synthmill.job import Job
-from synthmill.prepare import Say, prepared_from
+from synthmill.prepare import Prepared, Say, prepared_from
 from synthmill.refusal import Refusal
 from synthmill.spec import Spec
+from synthmill.tables.boost import classify
+from synthmill.tables.encode import encode
 
 PROBE = 400
 """Candidates behind the estimates."""
+TRIAL = 10_000
+"""Real rows on which one classifier is timed."""
+CLASSIFIERS, FAMILIES_OF_MEASURES = 75, 5
+"""What all five metrics cost together, in such classifiers (`bench/line.py` measures the ratio)."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,7 @@ def preview(spec: str | Path | Spec, n: int = 10, say: Say = lambda _: None) -> 
         passed = passed & (verdicts.status == Status.PASS)
         columns[station.use] = _words(verdicts.status, verdicts.reason)
     spent = time.monotonic() - start
+    judging = _evaluation_seconds(prepared) if prepared.spec.evaluate else 0.0
     asked = sum(c.quota for c in job.cells)
     share = int(passed.sum()) / max(1, probe.height)
     per_row = usable.estimated_size() / max(1, usable.height)
@@ -68,10 +75,28 @@ def preview(spec: str | Path | Spec, n: int = 10, say: Say = lambda _: None) -> 
         table,
         share,
         probe.height,
-        fitting + spent / max(1, probe.height) * asked / max(share, 1 / max(1, probe.height)),
+        fitting + judging + spent / max(1, probe.height) * asked / max(share, 1 / max(1, probe.height)),
         per_row * asked * 0.3 / 1e6,
         asked,
     )
+
+
+def _evaluation_seconds(prepared: Prepared) -> float:
+    """From the time of one classifier on real training rows: an evaluation trains many, and the rest grows with them."""
+    real = prepared.real
+    if real is None or not real.schema.modelled or real.train.height < 2:
+        return 0.0
+    import sklearn.ensemble  # noqa: F401  before the limit: only libraries that are loaded can be limited
+    from threadpoolctl import threadpool_limits
+
+    rows = real.train.head(TRIAL)
+    columns = encode([rows], real.schema)[0]
+    x = np.column_stack([columns[c] for c in real.schema.modelled]).astype(np.float64)
+    start = time.monotonic()
+    with threadpool_limits(1):
+        classify(x, np.arange(rows.height) % 2, [False] * x.shape[1], x[:1], [0, 1])
+    one = (time.monotonic() - start) * real.train.height / rows.height
+    return CLASSIFIERS * one * len(prepared.spec.evaluate) / FAMILIES_OF_MEASURES
 
 
 def _candidates(job: Job, n: int) -> pl.DataFrame:
