@@ -38,7 +38,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"synthmill {__version__}")
     verbs = top.add_subparsers(metavar="VERB", title="verbs")
+    _specs(verbs)
+    _models(verbs)
+    _runs(verbs)
+    return top
 
+
+def _specs(verbs: Any) -> None:
+    """From the user's file to a run."""
     p = _verb(verbs, "init", _init, "write a commented spec for your data file")
     p.add_argument("real", help="CSV, TSV, Parquet, JSONL, Arrow/Feather file or database URL")
     p.add_argument("-o", "--out", default="spec.yaml", help="where to write it (default: spec.yaml)")
@@ -63,6 +70,9 @@ def _parser() -> argparse.ArgumentParser:
     _outs(p)
     p.add_argument("--fresh", action="store_true", help="delete the run that is there and start anew")
 
+
+def _models(verbs: Any) -> None:
+    """What needs no spec: a fitted generator, and any tool's file."""
     p = _verb(verbs, "fit", _fit, "fit a generator to a file and keep it")
     p.add_argument("real")
     p.add_argument("-o", "--out", default="model", help="folder of the model (default: model)")
@@ -79,12 +89,6 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("-o", "--out", help="file to write (.csv, .parquet, .jsonl, .arrow); default: CSV to the terminal")
 
-    p = _verb(verbs, "extend", _extend, "more accepted records in a finished run")
-    p.add_argument("run_dir", metavar="RUN")
-    p.add_argument("--quota", type=int, required=True, help="records to add to every cell")
-    p.add_argument("--cell", help="only to this cell, for example income=>50K")
-    p.add_argument("--quiet", action="store_true")
-
     p = _verb(verbs, "evaluate", _evaluate, "score any synthetic file, of any tool, against real data")
     p.add_argument("synthetic")
     p.add_argument("--real", required=True)
@@ -95,6 +99,15 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--entity", help="the column that names whose rows belong together")
     p.add_argument("--seed", type=int, default=0)
     _outs(p)
+
+
+def _runs(verbs: Any) -> None:
+    """What is done to a run that is there."""
+    p = _verb(verbs, "extend", _extend, "more accepted records in a finished run")
+    p.add_argument("run_dir", metavar="RUN")
+    p.add_argument("--quota", type=int, required=True, help="records to add to every cell")
+    p.add_argument("--cell", help="only to this cell, for example income=>50K")
+    p.add_argument("--quiet", action="store_true")
 
     p = _verb(verbs, "blend", _blend, "mix a run's records with real training rows")
     p.add_argument("run_dir", metavar="RUN")
@@ -115,7 +128,6 @@ def _parser() -> argparse.ArgumentParser:
 
     p = _verb(verbs, "list", _list, "generators, checks, monitors and metrics with their parameters")
     p.add_argument("family", nargs="?", choices=("generate", "verify", "filter", "monitor", "measure"))
-    return top
 
 
 def _verb(verbs: Any, name: str, run: Any, text: str) -> argparse.ArgumentParser:
