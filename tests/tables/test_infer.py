@@ -211,3 +211,11 @@ def test_decimals_are_counted_on_the_columns_own_scale():
     digits = {size: infer(pl.DataFrame({"x": x * size}))["x"].digits for size in (1.0, 1e-13, 1e-300)}
     assert digits == {1.0: 15, 1e-13: 15, 1e-300: 15}
     assert infer(pl.DataFrame({"x": [0.1 + 0.2, 0.7, 0.25]}))["x"].digits == 2
+
+
+def test_codes_of_an_account_that_repeat_are_identifiers_and_say_what_to_declare() -> None:
+    codes = pl.DataFrame({"account": [f"ACC-{i % 300:04d}" for i in range(1500)], "policy": ["full", "basic"] * 750})
+    schema = infer(codes, {})
+    assert (schema["account"].kind, schema["account"].format) == ("identifier", "ACC-####")
+    assert "real.entity" in schema["account"].note
+    assert schema["policy"].kind == "categorical"

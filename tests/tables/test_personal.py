@@ -109,3 +109,26 @@ def test_check_digits_catch_a_wrong_one() -> None:
     assert not iban("DE89370400440532013001")
     assert all(map(luhn, CARDS))
     assert not luhn("4111111111111112")
+
+
+def test_parts_of_names_are_found_under_short_titles_only_where_they_are_names() -> None:
+    last = [
+        "Smith",
+        "Jones",
+        "Taylor",
+        "Brown",
+        "Williams",
+        "Wilson",
+        "Johnson",
+        "Davies",
+        "Wright",
+        "Evans",
+        "Green",
+        "Hall",
+    ]
+    first = ["Anna", "John", "Mary", "Peter", "Susan", "Paul", "Laura", "Mark", "Karen", "David", "Linda", "James"]
+    assert detect("names", pl.Series(last * 20)) == "last_name"
+    assert detect("surnames", pl.Series(last * 20)) == "last_name"
+    assert detect("first", pl.Series(first * 20)) == "first_name"
+    assert detect("first", pl.Series([f"step {i}" for i in range(12)] * 20)) == ""
+    assert detect("name", pl.Series([f"Plan {i}" for i in range(12)] * 20)) == ""

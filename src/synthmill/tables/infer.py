@@ -171,7 +171,7 @@ def _repeats(known: pl.Series, levels: int) -> str:
 def _text(name: str, known: pl.Series, levels: int, bare: Column) -> Column:
     rows, distinct = len(known), levels / len(known)
     form = patterns.pattern(known)
-    named = re.fullmatch(f"{_KEY}|{_NUMBERED}", personal.words(name)) is not None
+    named = re.fullmatch(f"{_KEY}|{_NUMBERED}|{_HOLDER}", personal.words(name)) is not None
     if form and (distinct > 0.95 or (named and levels > _FEW)) and rows >= 5:
         return replace(bare, kind="identifier", format=form, note=_repeats(known, levels))
     words = float(np.mean(known.str.count_matches(r"\S+").to_numpy()))

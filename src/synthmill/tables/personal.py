@@ -42,7 +42,9 @@ _TITLES = {
     "ip": r"ip(_?addr(ess)?)?|ipv[46]",
     "url": r"url|website|homepage|profile_?url",
 }
-_CALLED = r"(.*_)?(name|nm|fullname)"
+_CALLED = r"(.*_)?(name|nm|fullname)s?"
+_PARTS = {"first": "first_name", "last": "last_name", "names": "last_name", "name": "last_name"}
+"""Titles that mean a part of a name only where most values are known as such a part."""
 _SOMEBODY = (
     r"customer|client|patient|person|people|employee|contact|member|holder|owner|student|applicant|passenger|guest|author|"
     r"doctor|physician|nurse|teacher|agent|manager|salesperson|tenant|resident|citizen|donor|subject|participant|"
@@ -97,6 +99,14 @@ def detect(name: str, values: pl.Series, rare: float = _RARE) -> str:
         return ""
     if not few and _names_people(words(name), sample):
         return "name"
+    part = _PARTS.get(words(name), "")
+    if (
+        part
+        and not few
+        and len(sample) > _FEW
+        and _share(lambda v: v.strip().casefold() in _known(part), sample) >= _RARE
+    ):
+        return part
     if _like(_ADDRESS, sample) >= _MOSTLY and distinct > _RARE:
         return "address"
     unnamed = distinct > 0.2 and len(sample) >= 20
@@ -123,7 +133,7 @@ def _title(name: str) -> str:
     """What the column's name says: `CustomerEmail`, `customer_email` and `email 2` are one thing."""
     title = words(name)
     for found, pattern in _TITLES.items():
-        if re.fullmatch(rf"(.*_)?({pattern})(_?\d+)?", title):
+        if re.fullmatch(rf"(.*_)?({pattern})s?(_?\d+)?", title):
             return found
     return ""
 
@@ -182,13 +192,14 @@ _NAME_LOCALES = ("en_US", "de_DE", "fr_FR", "es_ES", "it_IT", "pt_BR", "nl_NL", 
 
 
 @cache
-def _first_names() -> frozenset[str]:
+def _known(part: str) -> frozenset[str]:
+    """First or last names in small letters, from Faker's lists."""
     import importlib
 
     names: set[str] = set()
     for locale in _NAME_LOCALES:
         provider = importlib.import_module(f"faker.providers.person.{locale}").Provider
-        names.update(n.casefold() for n in provider.first_names)
+        names.update(n.casefold() for n in getattr(provider, f"{part}s"))
     return frozenset(names)
 
 
@@ -197,4 +208,6 @@ def _person(text: str) -> bool:
     words = re.split(r"[\s,.]+", text.strip(" ."))
     if not 2 <= len(words) <= 5 or any(c.isdigit() for c in text):
         return False
-    return all(w[:1].isupper() for w in words if len(w) > 3) and any(w.casefold() in _first_names() for w in words)
+    return all(w[:1].isupper() for w in words if len(w) > 3) and any(
+        w.casefold() in _known("first_name") for w in words
+    )
