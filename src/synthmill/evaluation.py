@@ -116,7 +116,7 @@ def evaluate(
     )
     fair = as_made
     if len(cells) > 1:
-        as_made, fair = _weighted(as_made, cells), at_real_shares(as_made, cells)
+        fair = at_real_shares(as_made, cells)
         notes.append(
             f"cells were rebalanced: all but utility see {fair.synthetic.height:,} of {aligned.height:,} rows, at real shares"
         )
@@ -205,9 +205,7 @@ def reference(kind: str, evidence: Evidence) -> Evidence:
         table = table[np.sort(_draw(rng, table.height, min(n, table.height)))]
     else:
         raise Refusal(f"evaluate: '{kind}' is no reference; choices: independent, bootstrap, fresh")
-    return replace(
-        evidence, synthetic=table, train=train, draws=(), unfiltered=None, blend=None, weights=None, reference=kind
-    )
+    return replace(evidence, synthetic=table, train=train, draws=(), unfiltered=None, blend=None, reference=kind)
 
 
 def _draw(rng: np.random.Generator, rows: int, n: int) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -221,17 +219,6 @@ def _half(frame: pl.DataFrame, entity: str | None, rng: np.random.Generator) -> 
     groups = entities(frame, entity)
     n = int(groups.max(initial=-1)) + 1
     return pl.Series((rng.permutation(n) < n // 2)[groups])
-
-
-def _weighted(evidence: Evidence, cells: Sequence[Cell]) -> Evidence:
-    """With the weight of each synthetic row that undoes the rebalancing: real share / synthetic share of its cell."""
-    assign = Assign(cells)
-    real = _counts(assign, evidence.train) / max(1, evidence.train.height)
-    cell = assign(evidence.synthetic)
-    share = _counts(assign, evidence.synthetic) / max(1, evidence.synthetic.height)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        weight = np.where(share > 0, real / share, 0.0)
-    return replace(evidence, weights=pl.Series("weight", np.where(cell >= 0, weight[cell], 0.0)))
 
 
 def _counts(assign: Assign, frame: pl.DataFrame) -> np.ndarray[Any, np.dtype[np.int64]]:

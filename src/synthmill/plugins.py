@@ -118,7 +118,7 @@ class Evidence:
 
     synthetic: the table being judged. draws: further tables of the same generator under other seeds (may be empty).
     unfiltered: synthetic plus what the `copies` filter took out, if that is known. blend: the blended training set.
-    holdout is never seen by anything that fits or prompts. weights: one per synthetic row, to undo rebalancing.
+    holdout is never seen by anything that fits or prompts.
     reference: how the table came to be when it is a floor or a ceiling ("independent", "bootstrap", "fresh"), else "".
     entity: the column of train and holdout whose values are resampled as one; None: every row is its own.
     """
@@ -132,7 +132,6 @@ class Evidence:
     draws: tuple[pl.DataFrame, ...] = ()
     unfiltered: pl.DataFrame | None = None
     blend: pl.DataFrame | None = None
-    weights: pl.Series | None = None
     reference: str = ""
     entity: str | None = None
 
