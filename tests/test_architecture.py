@@ -20,8 +20,8 @@ ORDER = (
     ("tables", "data"),  # mathematics of a modality, and the sample that comes along
     ("generate", "verify", "filter", "monitor", "measure"),  # the families
     ("spec", "conformance"),
-    ("real", "run", "engine", "compose", "cover", "evaluation", "profile", "resample"),
-    ("candidates", "job", "blending", "release", "proposal"),
+    ("real", "run", "engine", "compose", "cover", "shares", "evaluation", "profile", "resample"),
+    ("candidates", "fitting", "job", "blending", "release", "proposal"),
     ("line", "prepare", "documents"),
     ("verbs",),
     ("console",),
@@ -34,8 +34,8 @@ HEAVY = {
     "sklearn", "scipy", "faker", "imblearn", "simpy", "pandas", "pyarrow", "torch", "duckdb", "sqlalchemy", "yaml",
     "matplotlib", "threadpoolctl", "adbc_driver_sqlite", "rich",
 }  # fmt: skip
-LINE = ("line", "candidates")
-"""The loop and what its workers do: the only users of the engine."""
+LINE = ("line", "candidates", "fitting")
+"""The loop, what its workers do, and fitting before it: the only users of the engine."""
 LINES, FUNCTION_LINES, DEPTH = 400, 60, 2
 
 

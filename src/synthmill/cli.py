@@ -79,6 +79,9 @@ def _models(verbs: Any) -> None:
     p.add_argument("--use", default="tabular.copula", help="which generator (see: synthmill list)")
     p.add_argument("--target", help="the column of classes, for generators that work class by class")
     p.add_argument("--table", help="table of a database")
+    p.add_argument(
+        "--timeout", type=float, default=3600.0, help="seconds that fitting may take, 0 for no end (default: 3600)"
+    )
 
     p = _verb(verbs, "sample", _sample, "rows from a fitted model, or from a run's")
     p.add_argument("model", help="folder of a model or a run")
@@ -174,7 +177,7 @@ def _make(a: argparse.Namespace) -> int:
 def _fit(a: argparse.Namespace) -> None:
     from .verbs.fit import fit_file
 
-    model = fit_file(a.real, a.use, a.table, a.target)
+    model = fit_file(a.real, a.use, a.table, a.target, a.timeout or None)
     model.save(a.out)
     print(f"fitted {a.use} on {a.real}; kept in {a.out}. Next: synthmill sample {a.out} -n 1000 -o rows.csv")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +17,9 @@ from .plugins import Request, blamed, build
 from .refusal import Refusal
 from .schema import MODELLED, Schema
 from .spec import Use
+
+Fitter = Callable[[Any, pl.DataFrame, Schema], Any]
+"""Fits a plugin and returns it, or its equal that was fitted elsewhere."""
 
 
 @dataclass
@@ -67,8 +70,12 @@ class Maker:
             return True
         return all(hasattr(s.plugin, "conditions") and s.plugin.conditions(list(axes)) for s in self.firsts)
 
-    def fit(self, train: pl.DataFrame, schema: Schema, target: str | None = None) -> None:
-        """target: for generators that work class by class and were not given their own."""
+    def fit(
+        self, train: pl.DataFrame, schema: Schema, target: str | None = None, fitting: Fitter | None = None
+    ) -> None:
+        """target: for generators that work class by class and were not given their own. fitting: how a plugin is fitted
+        (None: here, however long it takes)."""
+        fitted = fitting or _plainly
         modelled = schema.modelled
         for step in self.firsts:
             if target is not None and getattr(step.plugin, "target", "") is None:
@@ -78,15 +85,15 @@ class Maker:
                 with self._blamed(step):
                     if not modelled:
                         raise Refusal("the real data has no column a table model can learn")
-                    step.plugin.fit(train.select(modelled), schema.select(modelled))
+                    step.plugin = fitted(step.plugin, train.select(modelled), schema.select(modelled))
         self._order = schema.names
-        self.add_identity(train, schema)
+        self._add_identity(schema)
         for step in self.then:
             if hasattr(step.plugin, "fit"):
                 with self._blamed(step):
-                    step.plugin.fit(train, schema)
+                    step.plugin = fitted(step.plugin, train, schema)
 
-    def add_identity(self, train: pl.DataFrame, schema: Schema) -> None:
+    def _add_identity(self, schema: Schema) -> None:
         """Identifiers and personal data are made up afresh, unless a declared generator makes those columns."""
         missing = [c for c in schema.of("identifier", "personal") if c not in self.schema()]
         if (
@@ -95,7 +102,6 @@ class Maker:
             and not any(s.use == _IDENTITY for s in self.then)
         ):
             self.then.insert(0, Step(_IDENTITY, {}, build("generate", {"use": _IDENTITY})))
-            self.then[0].plugin.fit(train, schema)
 
     def schema(self) -> dict[str, pl.DataType]:
         """Columns in the real data's order where there is one, else as made."""
@@ -186,6 +192,11 @@ class Maker:
 def _is_private(step: Step) -> bool:
     """What was fitted on real records holds something of single ones, unless its author says that it does not."""
     return bool(getattr(step.plugin, "private_model", hasattr(step.plugin, "fit")))
+
+
+def _plainly(plugin: Any, train: pl.DataFrame, schema: Schema) -> Any:
+    plugin.fit(train, schema)
+    return plugin
 
 
 _IDENTITY = "tabular.identity"

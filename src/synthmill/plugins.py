@@ -183,7 +183,8 @@ def blamed(at: str) -> Iterator[None]:
         yield
     except Refusal as e:
         said = str(e).removeprefix(f"{at}: ").removeprefix(f"{at.rpartition(': ')[2]}: ")
-        raise Refusal(f"{at}: {said}", e.code) from None
+        e.args = (f"{at}: {said}",)
+        raise e from None
     except FAILURES as e:
         raise Refusal(f"{at}: {sentence(e)}", 1) from e
 

@@ -13,6 +13,7 @@ import polars as pl
 from .cells import Cell
 from .compose import Maker, maker
 from .cover import cells_of
+from .fitting import Fitting
 from .job import Job, Station
 from .lineage import Source, depth_after, version_of
 from .plugins import blamed, build, relative_to
@@ -49,6 +50,10 @@ class Prepared:
         parents = (self.real.digest,) if self.real else ()
         return [s.source(self.job.depth, parents) for s in self.job.maker.steps]
 
+    @property
+    def _fitting(self) -> Fitting:
+        return Fitting(self.spec.engine.fit_timeout, self.spec.engine.kind, base=self.base)
+
     def fit(self, say: Say = lambda _: None, run: Run | None = None) -> None:
         """Fits generators and checks on train alone; with a run, generators are kept there, or found there."""
         with relative_to(self.base):
@@ -80,7 +85,7 @@ class Prepared:
             say(
                 f"fitting {', '.join(s.use for s in job.maker.steps if hasattr(s.plugin, 'fit'))} on {real.train.height:,} real rows"
             )
-            job.maker.fit(real.train, real.schema, real.target)
+            job.maker.fit(real.train, real.schema, real.target, self._fitting)
         if run and folder:
             job.maker.save(*folder)
             run.manifest["generate"] = job.maker.declared()
@@ -101,7 +106,9 @@ class Prepared:
                 if hasattr(plugin, "fit") and self.real is not None:
                     columns = [c for c in self.real.schema.names if c in made]
                     say(f"fitting {station.use}")
-                    plugin.fit(self.real.train.select(columns), self.real.schema.select(columns))
+                    station.plugin = self._fitting(
+                        plugin, self.real.train.select(columns), self.real.schema.select(columns)
+                    )
 
 
 def _files(*folders: Path) -> dict[str, str]:

@@ -67,11 +67,12 @@ class Fill(Part):
 
 
 class EngineNeed(Part):
-    """Who does the work; it never changes bytes."""
+    """Who does the work; it never changes bytes. timeout: of a request; fit_timeout: of fitting one plugin, None: no end."""
 
     kind: Literal["auto", "serial", "thread", "process"] = "auto"
     workers: Annotated[int, Field(gt=0)] | None = None
     timeout: Annotated[float, Field(gt=0)] = 600.0
+    fit_timeout: Annotated[float, Field(gt=0)] | None = 3600.0
     checkpoint: Annotated[float, Field(ge=0)] = 2.0
 
 

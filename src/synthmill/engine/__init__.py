@@ -5,36 +5,44 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from synthmill.plugins import FAILURES, sentence
 from synthmill.refusal import Refusal
 
-from .signals import Overdue, deadline
+from .signals import LONGEST, Overdue, deadline
 
 Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A piece of work that gave no answer. at: the step of the work it was in, as far as that is known."""
+    """A piece of work that gave no answer. at: the step of the work it was in, as far as that is known; late: it was
+    the deadline that ended it."""
 
     message: str
     at: int = 0
+    late: bool = field(default=False, compare=False)
 
 
 class Engine(Generic[Item]):
     """kind: serial (this thread), thread (for work that waits), process (fresh interpreters).
 
     The kind and the number of workers never change what is computed, so `speed_up` may change them while running.
-    Whatever the work raises is a Failure, and so is what takes longer than `timeout` seconds.
+    Whatever the work raises is a Failure, and so is what takes longer than `timeout` seconds. A worker process computes
+    on one thread, since there are as many as cores; with `wide` it takes every core, for work that is alone.
     """
 
     def __init__(
-        self, work: Callable[[Item], Any], kind: str, workers: int | None = None, timeout: float = 600.0
+        self,
+        work: Callable[[Item], Any],
+        kind: str,
+        workers: int | None = None,
+        timeout: float = 600.0,
+        wide: bool = False,
     ) -> None:
-        self.work, self.kind, self.timeout = work, kind, timeout
+        self.work, self.kind, self.timeout, self.wide = work, kind, min(timeout, LONGEST), wide
         self.workers = workers or max(
             1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         )
@@ -92,7 +100,7 @@ class Engine(Generic[Item]):
     def _processes(self) -> Any:
         from .processes import Processes
 
-        return Processes(self.work, self.workers, self.timeout)
+        return Processes(self.work, self.workers, self.timeout, self.wide)
 
 
 def attempt(work: Callable[[Item], Any], item: Item, seconds: float) -> Any:
@@ -101,7 +109,7 @@ def attempt(work: Callable[[Item], Any], item: Item, seconds: float) -> Any:
         with deadline(seconds):
             return work(item)
     except Overdue as e:
-        return Failure(overdue(seconds), e.at)
+        return Failure(overdue(seconds), e.at, late=True)
     except FAILURES as e:
         return Failure(sentence(e))
 

@@ -33,10 +33,10 @@ _Worker = tuple[subprocess.Popen[bytes], Connection]
 class Processes:
     """One feeding thread per worker. A dead or hanging worker is replaced; an item that killed two is a Failure.
 
-    Raises Refusal when the work cannot be sent to another process.
+    Raises Refusal when the work cannot be sent to another process. wide: a worker may compute on every core.
     """
 
-    def __init__(self, work: Callable[[Any], Any], workers: int, timeout: float) -> None:
+    def __init__(self, work: Callable[[Any], Any], workers: int, timeout: float, wide: bool = False) -> None:
         for name in [m for m in sys.modules if m.startswith(BY_FILE)]:
             cloudpickle.register_pickle_by_value(sys.modules[name])
         try:
@@ -45,7 +45,7 @@ class Processes:
             raise Refusal(
                 f"engine: kind: process: a plugin cannot be sent to a worker ({sentence(e)}); use serial or thread"
             ) from None
-        self._timeout = timeout
+        self._timeout, self._env = timeout, {} if wide else dict.fromkeys(_ONE_THREAD, "1")
         self._jobs: queue.SimpleQueue[tuple[Any, Future[Any]] | None] = queue.SimpleQueue()
         self._closing = False
         self._alive: set[subprocess.Popen[bytes]] = set()
@@ -80,7 +80,7 @@ class Processes:
                     answer = self._ask(worker[1], item)
                     break
                 except TimeoutError:
-                    answer = Failure(overdue(self._timeout))
+                    answer = Failure(overdue(self._timeout), late=True)
                 except (EOFError, OSError):
                     answer = Failure(f"its worker died {tried} times")
                     again = not self._closing
@@ -101,7 +101,7 @@ class Processes:
 
     def _spawn(self) -> _Worker:
         ours, theirs = socket.socketpair()
-        env = os.environ | dict.fromkeys(_ONE_THREAD, "1") | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+        env = os.environ | self._env | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
         command = [sys.executable, "-m", "synthmill.engine.worker", str(theirs.fileno())]
         with theirs:  # its own process group: Ctrl-C at the terminal is the parent's to handle
             process = subprocess.Popen(

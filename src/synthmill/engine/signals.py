@@ -7,6 +7,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+LONGEST = 2e6
+"""Seconds (23 days) that a deadline may be away: the operating system counts milliseconds in 31 bits."""
+
 
 class Overdue(BaseException):
     """Raised inside work at its deadline; not an Exception, so that a plugin's own `except` lets it pass.

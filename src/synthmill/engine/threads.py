@@ -54,7 +54,7 @@ class Threads:
         if not wait([task.answer], left).done:
             task.given_up = True
             self._start()
-            return Failure(overdue(self._timeout))
+            return Failure(overdue(self._timeout), late=True)
         return task.answer.result()
 
     def _start(self) -> None:

@@ -17,6 +17,7 @@ import polars as pl
 from synthmill.cells import ANY, Bin, Cell, Level, holds
 from synthmill.compose import Maker, maker
 from synthmill.cover import level as typed_level
+from synthmill.fitting import Fitting
 from synthmill.frame import digest, row_keys, seed_of
 from synthmill.lineage import depth_after
 from synthmill.plugins import Request, relative_to
@@ -28,6 +29,9 @@ from synthmill.spec import Use, load_spec
 from synthmill.tables.read import from_any, read
 
 VERSION = 1
+TIMEOUT = 3600.0
+"""Seconds that fitting may take, as in a spec's `engine`."""
+FITTING = Fitting(TIMEOUT, key="timeout={}")
 FEWEST = 10
 """Different rows below which a model can hardly do other than repeat them; `sample` has no checks that would notice."""
 STRIDE, SEEDS = 64, 65_536
@@ -146,17 +150,24 @@ def fit(
     *,
     target: str | None = None,
     columns: Mapping[str, str] | None = None,
+    timeout: float | None = TIMEOUT,
 ) -> Model:
     """A model of a table (polars, pandas, Arrow). All rows are learned from: for a held-out evaluation use a spec.
 
-    Raises Refusal for a table that no model can learn from, and for wrong options.
+    timeout: seconds that fitting a generator may take, None for no end.
+    Raises Refusal for a table that no model can learn from, for wrong options, and when fitting runs into the timeout.
     """
     table, back = from_any(frame)
     real = from_frame(table, target=target, columns=dict(columns or {}), holdout=None)
-    return fit_real(real, generate, back)
+    return fit_real(real, generate, back, Fitting(timeout, key="timeout={}"))
 
 
-def fit_real(real: Real, generate: str | Use | Sequence[Use], back: Any = None) -> Model:
+def fit_real(
+    real: Real,
+    generate: str | Use | Sequence[Use],
+    back: Any = None,
+    fitting: Fitting = FITTING,
+) -> Model:
     uses: list[Any] = [generate] if isinstance(generate, str | Mapping) else list(generate)
     made = maker([{"use": u} if isinstance(u, str) else u for u in uses], "fit")
     people = len(np.unique(row_keys(real.train)))
@@ -164,14 +175,20 @@ def fit_real(real: Real, generate: str | Use | Sequence[Use], back: Any = None) 
         raise Refusal(
             f"{people} different rows are too few to learn from: what comes out would be those rows; give {FEWEST} or more"
         )
-    made.fit(real.train, real.schema, real.target)
+    made.fit(real.train, real.schema, real.target, fitting)
     return Model(made, real.schema, depth_after([real.depth]), real.digest, back)
 
 
 def fit_file(
-    path: str | Path, use: str = "tabular.copula", table: str | None = None, target: str | None = None
+    path: str | Path,
+    use: str = "tabular.copula",
+    table: str | None = None,
+    target: str | None = None,
+    timeout: float | None = TIMEOUT,
 ) -> Model:
-    return fit_real(from_frame(read(path, table), target=target, holdout=None), use)
+    """timeout: as in `fit`."""
+    real = from_frame(read(path, table), target=target, holdout=None)
+    return fit_real(real, use, fitting=Fitting(timeout, key="--timeout {}"))
 
 
 def load(folder: str | Path) -> Model:

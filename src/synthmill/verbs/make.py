@@ -20,6 +20,7 @@ from synthmill.blending import Blend, blend, save
 from synthmill.candidates import Made
 from synthmill.cells import Cell
 from synthmill.evaluation import Evaluation, evaluate
+from synthmill.fitting import Overlong
 from synthmill.frame import Status, payload
 from synthmill.job import Job, Watch
 from synthmill.line import Filling, fill
@@ -136,8 +137,9 @@ def _run(prepared: Prepared, run: Run, observer: Observer) -> Result:
     try:
         with _timed(run, "fit"):
             prepared.fit(observer.say, run)
-    except Refusal:
-        if not run.manifest["parts"] and not run.manifest["wip"]:
+    except Refusal as e:
+        worth = isinstance(e, Overlong) and run.manifest.get("models")  # with more time the same run goes on from them
+        if not worth and not run.manifest["parts"] and not run.manifest["wip"]:
             shutil.rmtree(run.root)  # nothing was made: the corrected spec shall not find another's run in its place
         raise
     job = prepared.job
@@ -278,6 +280,7 @@ def _evaluate(prepared: Prepared, result: Result, observer: Observer) -> Evaluat
         draws=tuple(further_draw(job, d, min(data.height, DRAW_ROWS)) for d in seeds),
         unfiltered=pl.concat([data.select(columns), hidden]) if hidden.height else None,
         blend=result.blend.frame.select(columns) if result.blend else None,
+        anchored=result.blend.real if result.blend else None,
         cells=job.cells,
         progress=lambda what: observer.say(f"measuring {what}"),
     )
