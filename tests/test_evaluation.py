@@ -58,7 +58,7 @@ def test_every_family_orders_floor_value_and_ceiling():
     uses = [{"use": u} for u in ("fidelity", "detection", "coverage", "utility", "privacy")]
     said = []
     e = evaluate(FRESH, REAL, uses, seed=1, progress=said.append)
-    assert said[:3] == ["fidelity", "fidelity on independent", "fidelity on fresh"]
+    assert said[:3] == ["fidelity", "fidelity on uniform", "fidelity on independent"]
     for name in ("fidelity.trends", "coverage.beta_recall", "utility.synthetic"):
         m = e.get(name)
         assert m.floor < m.value, name

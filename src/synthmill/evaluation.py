@@ -11,14 +11,14 @@ from typing import Any, Protocol
 import numpy as np
 import polars as pl
 
-from .cells import Assign, Cell
+from .cells import Cell
 from .frame import payload, row_keys
 from .plugins import Evidence, Measure, Metric, build
 from .refusal import Refusal
 from .schema import Schema
+from .shares import Stratum, at_real_shares, pool, spread_over, strata
 from .tables.align import align
-
-_FEWEST = 1_000
+from .tables.encode import is_numeric, numbers
 
 
 class Anchor(Protocol):
@@ -49,7 +49,7 @@ class Evaluation:
 
     def to_json(self) -> dict[str, Any]:
         """JSON data; what is unknown or unbounded is null."""
-        measures = [_finite(asdict(m)) for m in self.measures]
+        measures = [{k: v for k, v in _finite(asdict(m)).items() if k != "uncut"} for m in self.measures]
         return {"version": 1, "sizes": self.sizes, "notes": list(self.notes), "measures": measures}
 
     @classmethod
@@ -78,17 +78,18 @@ def evaluate(
     draws: Sequence[pl.DataFrame] = (),
     unfiltered: pl.DataFrame | None = None,
     blend: pl.DataFrame | None = None,
+    anchored: int | None = None,
     cells: Sequence[Cell] = (),
     progress: Callable[[str], None] = lambda _: None,
 ) -> Evaluation:
     """Measures `synthetic`, from any tool, with the metrics in `uses` (`[{"use": "fidelity"}, ...]`).
 
     draws: tables of the same generator under other seeds; two or more widen the intervals by their spread.
-    unfiltered: with what the `copies` filter took out. cells: how the table was rebalanced; metrics then see it at real
-    shares (`at_real_shares`), save those that judge it as it was made (utility).
-    Floors are train with each column shuffled alone ("independent") or train rows drawn again ("bootstrap");
-    the ceiling ("fresh") is one half of train judged while the other half plays train, since half of train is as real
-    as the holdout and leaves it whole. A metric that fails becomes measures of unknown value with its message.
+    unfiltered: with what the `copies` filter took out. anchored: how many rows of `blend`, its first, are real.
+    cells: how the table was rebalanced. Metrics with `pooled` are then computed within cells and pooled at train's
+    shares (`shares.strata`, `shares.pool`), those with `as_made` see the table as it was made, the others a subset at
+    real shares (`shares.at_real_shares`).
+    Floors and the ceiling: `reference`. A metric that fails becomes measures of unknown value with its message.
     Raises Refusal when the tables cannot be compared at all or `uses` is wrong.
     """
     check_uses(uses)
@@ -113,15 +114,12 @@ def evaluate(
         read(unfiltered) if unfiltered is not None else None,
         read(blend) if blend is not None else None,
         entity=real.entity,
+        anchored=anchored,
     )
-    fair = as_made
-    if len(cells) > 1:
-        fair = at_real_shares(as_made, cells)
-        notes.append(
-            f"cells were rebalanced: all but utility see {fair.synthetic.height:,} of {aligned.height:,} rows, at real shares"
-        )
+    views = _Views(as_made, cells)
+    notes += views.notes(metrics)
     with _one_thread():
-        rows = _measure_all(metrics, as_made, fair, progress)
+        rows = _measure_all(metrics, views, progress)
     tables = {"synthetic": aligned, "train": train, "holdout": holdout, "unfiltered": unfiltered, "blend": blend}
     sizes = {k: t.height for k, t in tables.items() if t is not None} | {"draws": len(draws)}
     return Evaluation(tuple(rows), sizes, tuple(notes))
@@ -159,20 +157,68 @@ def _one_thread() -> Any:
     return threadpool_limits(1)
 
 
-def _measure_all(
-    metrics: Mapping[str, Metric], as_made: Evidence, fair: Evidence, progress: Callable[[str], None]
-) -> list[Measure]:
-    references: dict[str, Evidence] = {}
+class _Views:
+    """How each metric wants to see the table, and the references seen alike; what several want is made once."""
+
+    def __init__(self, as_made: Evidence, cells: Sequence[Cell]) -> None:
+        self.made = fair = as_made
+        self.whole, self.fair = [Stratum("", 1.0, as_made)], [Stratum("", 1.0, fair)]
+        self.strata = self.fair
+        if len(cells) > 1:
+            self.fair = [Stratum("", 1.0, at_real_shares(as_made, cells))]
+            self.strata = strata(as_made, cells)
+        self.rebalanced = len(cells) > 1
+        self.together = spread_over(as_made, self.strata)
+        self._references: dict[tuple[str, int], Evidence] = {}
+
+    def of(self, metric: Metric) -> list[Stratum]:
+        if getattr(metric, "as_made", False):
+            return self.whole
+        return self.strata if getattr(metric, "pooled", False) else self.fair
+
+    def measure(self, metric: Metric, kind: str = "") -> list[Measure]:
+        """Of the table, or of one of its references."""
+        seen = self.of(metric)
+        return pool([(s, _measure(metric, self._evidence(s, kind))) for s in seen], self.together)
+
+    def _evidence(self, stratum: Stratum, kind: str) -> Evidence:
+        if not kind:
+            return stratum.evidence
+        key = kind, id(stratum)
+        if key not in self._references:
+            self._references[key] = reference(kind, stratum.evidence)
+        return self._references[key]
+
+    def notes(self, metrics: Mapping[str, Metric]) -> list[str]:
+        """What who saw of a rebalanced table, in one sentence."""
+        if not self.rebalanced:
+            return []
+        whose: dict[int, list[str]] = {}
+        for name, metric in metrics.items():
+            whose.setdefault(id(self.of(metric)), []).append(name)
+        rows, fair = self.made.synthetic.height, self.fair[0].evidence.synthetic.height
+        told = {
+            id(self.strata): f"within cells ({', '.join(s.label for s in self.strata)}), pooled at real shares",
+            id(self.fair): f"on {fair:,} of {rows:,} rows, at real shares",
+            id(self.whole): "on the table as it was made",
+        }
+        said = [f"{_listed(whose[k])} {how}" for k, how in told.items() if k in whose]
+        return [f"cells were rebalanced: measured are {'; '.join(said)}"] if said else []
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else names[0]
+
+
+def _measure_all(metrics: Mapping[str, Metric], views: _Views, progress: Callable[[str], None]) -> list[Measure]:
     rows = []
     for name, metric in metrics.items():
         progress(name)
-        found = _measure(metric, as_made if getattr(metric, "as_made", False) else fair)
+        found = views.measure(metric)
         bounds: dict[str, dict[str, Any]] = {m.name: {} for m in found}
         for kind in getattr(metric, "references", ()):
             progress(f"{name} on {kind}")
-            if kind not in references:
-                references[kind] = reference(kind, fair)
-            for m in _measure(metric, references[kind]):
+            for m in views.measure(metric, kind):
                 if m.name in bounds and math.isfinite(m.value):
                     bounds[m.name]["ceiling" if kind == "fresh" else "floor"] = m.value
         for m in found:  # what a reference scores does not depend on what the filter took out of the run
@@ -192,9 +238,17 @@ def _measure(metric: Metric, evidence: Evidence) -> list[Measure]:
 
 
 def reference(kind: str, evidence: Evidence) -> Evidence:
-    """The same evidence with a table whose quality is known by construction, as large as the judged one."""
+    """The same evidence with a table whose quality is known by construction, as large as the judged one.
+
+    Floors: "uniform": every column uniform over train's levels, or between its extremes; "independent": each of train's
+    columns shuffled alone; "bootstrap": train rows drawn again. Ceiling: "fresh": one half of train while the other half
+    plays train, since half of train is as real as the holdout and leaves it whole.
+    The blend is mixed anew from that train and that table, in the shares of the judged one.
+    """
     rng, train, n = evidence.rng("reference", kind), evidence.train, evidence.synthetic.height
-    if kind == "independent":
+    if kind == "uniform":
+        table = pl.DataFrame([_uniform(train[c], evidence.schema, n, rng) for c in train.columns])
+    elif kind == "independent":
         columns = [train[c].gather(_draw(rng, train.height, n)) for c in train.columns]
         table = pl.DataFrame(columns)
     elif kind == "bootstrap":
@@ -204,8 +258,38 @@ def reference(kind: str, evidence: Evidence) -> Evidence:
         table, train = train.filter(half), train.filter(~half)
         table = table[np.sort(_draw(rng, table.height, min(n, table.height)))]
     else:
-        raise Refusal(f"evaluate: '{kind}' is no reference; choices: independent, bootstrap, fresh")
-    return replace(evidence, synthetic=table, train=train, draws=(), unfiltered=None, blend=None, reference=kind)
+        raise Refusal(f"evaluate: '{kind}' is no reference; choices: uniform, independent, bootstrap, fresh")
+    blend = _blended(evidence, train, table)
+    return replace(evidence, synthetic=table, train=train, draws=(), unfiltered=None, blend=blend, reference=kind)
+
+
+def _uniform(column: pl.Series, schema: Schema, n: int, rng: np.random.Generator) -> pl.Series:
+    """n values that know nothing of the column but its levels (missing is one) or its extremes and its missing share."""
+    if column.name not in schema.modelled:
+        return column.gather(rng.integers(len(column), size=n))  # no metric looks
+    x = numbers(column) if is_numeric(schema, column.name) else np.zeros(0)
+    known = x[np.isfinite(x)]
+    if not len(known):
+        levels = column.unique().sort()
+        return levels.gather(rng.integers(len(levels), size=n))
+    drawn = np.where(rng.random(n) < len(known) / len(x), rng.uniform(known.min(), known.max(), n), np.nan)
+    made = pl.Series(column.name, drawn).fill_nan(None)
+    if column.dtype.is_integer() or column.dtype.is_temporal():
+        made = made.round().cast(pl.Int64, strict=False)
+    if column.dtype == pl.Date or isinstance(column.dtype, pl.Datetime):
+        made = made.cast(pl.Datetime("us"))
+    return made.cast(column.dtype, strict=False)
+
+
+def _blended(evidence: Evidence, train: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame | None:
+    """None where it is not known how the blend was mixed: a metric then stacks train and table as it does without one."""
+    if evidence.blend is None or evidence.anchored is None:
+        return None
+    shared = [c for c in evidence.blend.columns if c in train.columns and c in table.columns]
+    parts = (train, evidence.anchored), (table, evidence.blend.height - evidence.anchored)
+    scale = min([1.0, *(p.height / n for p, n in parts if n)])
+    rng = evidence.rng("reference", "blend")
+    return pl.concat([p.select(shared)[np.sort(_draw(rng, p.height, int(n * scale)))] for p, n in parts])
 
 
 def _draw(rng: np.random.Generator, rows: int, n: int) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -219,41 +303,3 @@ def _half(frame: pl.DataFrame, entity: str | None, rng: np.random.Generator) -> 
     groups = entities(frame, entity)
     n = int(groups.max(initial=-1)) + 1
     return pl.Series((rng.permutation(n) < n // 2)[groups])
-
-
-def _counts(assign: Assign, frame: pl.DataFrame) -> np.ndarray[Any, np.dtype[np.int64]]:
-    cell = assign(frame)
-    return np.bincount(cell[cell >= 0], minlength=len(assign.cells))
-
-
-def at_real_shares(evidence: Evidence, cells: Sequence[Cell]) -> Evidence:
-    """Train and holdout within the cells; of the synthetic tables a subset in which each cell has train's share.
-
-    Rows are drawn without replacement, never repeated: a repeated row would look like a copy to the privacy metrics and
-    lend the others a certainty that is not there. A cell too short for its share of even 1,000 rows gives all it
-    has; the deficit stays visible.
-    """
-    assign = Assign(cells)
-    real = _counts(assign, evidence.train)
-    if not real.sum():
-        raise Refusal("evaluate: no train row lies in any cell of the cover")
-    share = real / real.sum()
-
-    def balanced(frame: pl.DataFrame, name: str) -> pl.DataFrame:
-        cell = assign(frame)
-        have = _counts(assign, frame)
-        wanted = share > 0
-        size = max((have[wanted] / share[wanted]).min(), min(_FEWEST, frame.height))
-        take = np.minimum(have, np.round(share * size).astype(np.int64))
-        rng = evidence.rng("real shares", name)
-        rows = [rng.permutation(np.flatnonzero(cell == c))[:k] for c, k in enumerate(take)]
-        return frame[np.sort(np.concatenate(rows))]
-
-    return replace(
-        evidence,
-        synthetic=balanced(evidence.synthetic, "synthetic"),
-        draws=tuple(balanced(d, f"draw {i}") for i, d in enumerate(evidence.draws)),
-        unfiltered=None if evidence.unfiltered is None else balanced(evidence.unfiltered, "unfiltered"),
-        train=evidence.train.filter(pl.Series(assign(evidence.train) >= 0)),
-        holdout=evidence.holdout.filter(pl.Series(assign(evidence.holdout) >= 0)),
-    )

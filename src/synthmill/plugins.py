@@ -99,6 +99,7 @@ class Measure:
 
     floor and ceiling: the same number for a table known to be bad and for fresh real rows, where they were measured.
     detail: JSON data for the report (per column, per pair); aggregates only, never a single real record.
+    uncut: the interval before it was cut at the values the number can take, for pooling; not kept on disk.
     """
 
     name: str
@@ -110,6 +111,7 @@ class Measure:
     floor: float | None = None
     ceiling: float | None = None
     note: str = ""
+    uncut: tuple[float, float] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -117,10 +119,12 @@ class Evidence:
     """Everything a metric may look at. Frames hold payload columns only.
 
     synthetic: the table being judged. draws: further tables of the same generator under other seeds (may be empty).
-    unfiltered: synthetic plus what the `copies` filter took out, if that is known. blend: the blended training set.
+    unfiltered: synthetic plus what the `copies` filter took out, if that is known. blend: the blended training set;
+    anchored: how many of its rows, the first ones, are real, if that is known.
     holdout is never seen by anything that fits or prompts.
-    reference: how the table came to be when it is a floor or a ceiling ("independent", "bootstrap", "fresh"), else "".
-    entity: the column of train and holdout whose values are resampled as one; None: every row is its own.
+    reference: how the table came to be when it is a floor or a ceiling ("uniform", "independent", "bootstrap",
+    "fresh"), else "". entity: the column of train and holdout whose values are resampled as one; None: every row is its
+    own. share: the part of train's rows this is, where a metric is pooled over cells.
     """
 
     synthetic: pl.DataFrame
@@ -134,9 +138,15 @@ class Evidence:
     blend: pl.DataFrame | None = None
     reference: str = ""
     entity: str | None = None
+    anchored: int | None = None
+    share: float = 1.0
 
     def rng(self, *names: object) -> np.random.Generator:
         return np.random.default_rng(seed_of(self.seed, "evidence", *names))
+
+    def part(self, rows: int, least: int = 500) -> int:
+        """A cell's part of a metric's budget of rows, so that pooling over cells costs what the whole would."""
+        return max(min(rows, least), round(rows * self.share))
 
 
 @runtime_checkable
@@ -144,9 +154,10 @@ class Metric(Protocol):
     """Compares data with held-out real data.
 
     Optional: `measures: tuple[str, ...]`: the names it can answer with, so that a bar on another is refused early;
-    `references: tuple[str, ...]`: which floors and ceilings to measure it on ("independent", "bootstrap", "fresh"):
-    `measure` is called again with those tables; `as_made = True`: it wants the table as it was made, others get a
-    rebalanced one at real shares.
+    `references: tuple[str, ...]`: which floors and ceilings to measure it on ("uniform", "independent", "bootstrap",
+    "fresh"): `measure` is called again with those tables. Where cells were rebalanced: `pooled = True`: `measure` is
+    called for each cell, and its measures are pooled at real shares; `as_made = True`: it wants the table as it was
+    made; without either it gets a subset at real shares.
     """
 
     def measure(self, evidence: Evidence) -> list[Measure]: ...

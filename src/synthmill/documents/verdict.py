@@ -115,7 +115,8 @@ def _proof(facts: Facts) -> list[str]:
     gain = facts.measures.get("utility.blend_gain")
     if gain and gain.get("high") is not None and gain["high"] < 0:
         out.append(
-            f"The blend loses {number(-gain['value'])} against the real rows alone: these synthetic rows do not help."
+            f"The blend loses {number(-gain['value'])} against the best of the real rows, as they are or repeated: "
+            "these synthetic rows do not help."
         )
     unknown = [words_of(n).title for n, m in facts.measures.items() if m.get("value") is None]
     if unknown:

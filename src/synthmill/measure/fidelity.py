@@ -29,26 +29,31 @@ class Fidelity:
     table, numbers in ten bins. Details are per column and per pair. Differences from sdmetrics: missing is a value of
     its own in shapes; every pair counts that has no constant number in it, as in the literature; today's report (0.32)
     counts only pairs with a real correlation above 0.5 or Cramer's V above 0.3, a mean kept in the detail `strong`.
-    Beyond 20,000 held-out rows a sample of them is used.
+    Beyond 20,000 held-out rows a sample of them is used. Columns shuffled alone keep every shape, so the floor of shapes
+    is columns drawn uniformly.
     """
 
     measures: ClassVar[tuple[str, ...]] = ("shapes", "trends")
-    references: ClassVar[tuple[str, ...]] = ("independent", "fresh")
+    references: ClassVar[tuple[str, ...]] = ("uniform", "independent", "fresh")
+    pooled: ClassVar[bool] = True
 
     def measure(self, evidence: Evidence) -> list[Measure]:
         rng = evidence.rng("fidelity")
         holdout, note = evidence.holdout, ""
-        if holdout.height > _HOLDOUT:
-            holdout = holdout[np.sort(rng.permutation(holdout.height)[:_HOLDOUT])]
-            note = f"against {_HOLDOUT:,} held-out rows drawn at random"
+        most = evidence.part(_HOLDOUT)
+        if holdout.height > most:
+            holdout = holdout[np.sort(rng.permutation(holdout.height)[:most])]
+            note = f"against {most:,} held-out rows drawn at random"
         tables = seeds(evidence)
         if not holdout.height or not all(t.height for t in tables) or not evidence.schema.modelled:
             return [measured(m, [UNKNOWN], "higher", note="no rows or no columns to compare") for m in self.measures]
         real, *made = encode([holdout, *tables], evidence.schema)
         groups = entities(holdout, evidence.entity)
         compared = _Comparison(evidence, real, made, resamples(groups, rng), int(groups.max()) + 1)
-        if evidence.reference == "independent":  # columns drawn alone keep every shape: no floor
+        if evidence.reference == "independent":
             return [compared.trends(note)]
+        if evidence.reference == "uniform":
+            return [compared.shapes(note)]
         return [compared.shapes(note), compared.trends(note)]
 
 

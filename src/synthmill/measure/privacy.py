@@ -40,6 +40,7 @@ class Privacy:
     rows: Annotated[int, Field(ge=10)] = 5_000
     measures: ClassVar[tuple[str, ...]] = tuple(f"{name}{suffix}" for suffix in ("", "_unfiltered") for name in _KINDS)
     references: ClassVar[tuple[str, ...]] = ("bootstrap", "fresh")
+    pooled: ClassVar[bool] = True
 
     def measure(self, evidence: Evidence) -> list[Measure]:
         held = int(entities(evidence.holdout, evidence.entity).max(initial=-1)) + 1
@@ -47,7 +48,7 @@ class Privacy:
         if held < 4 or evidence.train.height < 2 or not all(t.height for t in tables) or not evidence.schema.modelled:
             note = "needs 4 held-out entities, 2 train rows and a column to compare"
             return [measured(n, [UNKNOWN], better, note=note) for n, (better, _) in _KINDS.items()]
-        exposure = Exposure(evidence, self.rows)
+        exposure = Exposure(evidence, evidence.part(self.rows))
         out = _judge(exposure, tables, "")
         if evidence.unfiltered is not None and evidence.unfiltered.height:
             out += _judge(exposure, [evidence.unfiltered], "_unfiltered")

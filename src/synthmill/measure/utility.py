@@ -25,8 +25,10 @@ class Utility:
     The model is boosted trees; the score is the AUC (macro one-against-rest with more than two classes) or R2 where
     the target is a number. `gap` = real - synthetic; `blend_gain` = blend - the better of real and oversampled: what
     the synthetic rows add to all that can be done without them. Without a blend, train and synthetic stacked stand
-    for it. The ceiling trains on fresh real rows, half of train, and its gap is to the other half. Intervals are paired: each resample of held-out entities is faced by every arm. Beyond 100,000 training rows
-    or 20,000 held-out rows a random sample is used. Unknown without a target.
+    for it. Floors: columns shuffled apart take the place of the rows an arm is about (of real ones in `real` and
+    `oversampled`). Ceilings: half of train plays the synthetic rows and the other half train, in every arm. Intervals are
+    paired: each resample of held-out entities is faced by every arm. Beyond 100,000 training rows or 20,000 held-out
+    rows a random sample is used. Unknown without a target.
     """
 
     measures: ClassVar[tuple[str, ...]] = ("real", "synthetic", "blend", "oversampled", "gap", "blend_gain")
@@ -38,17 +40,15 @@ class Utility:
         if why:
             return [measured(m, [UNKNOWN], "lower" if m == "gap" else "higher", note=why) for m in self.measures]
         task = _Task(evidence)
-        real = task.score(task.train)
         synthetic = [task.score(t) for t in task.made]
+        real, again, blend = task.score(task.train), task.score(task.oversampled), task.score(task.blend)
         gaps = [real - s for s in synthetic]
+        gain = blend - (again if again.value > real.value else real)
+        if evidence.reference == "independent":  # the real rows are no floor of their own arms
+            real = again = synthetic[0]
+        arms = {"real": real, "blend": blend, "oversampled": again, "blend_gain": gain}
         out = [task.measured("synthetic", synthetic), task.measured("gap", gaps)]
-        if evidence.reference:
-            return out
-        blend, again = task.score(task.blend), task.score(task.oversampled)
-        better = again if again.value > real.value else real
-        gain = task.measured("blend_gain", [blend - better])
-        arms = {"real": real, "blend": blend, "oversampled": again}
-        return [*out, *(task.measured(name, [e]) for name, e in arms.items()), gain]
+        return [*out, *(task.measured(name, [e]) for name, e in arms.items())]
 
 
 def _unknown(evidence: Evidence) -> str:
@@ -72,9 +72,9 @@ class _Task:
         assert e.target is not None
         self.rng, self.numeric = e.rng("utility"), e.schema[e.target].kind in NUMERIC
         made = seeds(e)
-        mixed = [] if e.reference else [e.blend if e.blend is not None else _stack(e.train, e.synthetic)]
+        mixed = e.blend if e.blend is not None else _stack(e.train, e.synthetic)
         names = e.schema.modelled
-        frames = [e.holdout.filter(e.holdout[e.target].is_not_null()), e.train, *made, *mixed]
+        frames = [e.holdout.filter(e.holdout[e.target].is_not_null()), e.train, *made, mixed]
         limits = [_HOLDOUT, *[_TRAIN] * (len(frames) - 1)]
         frames = [self._at_most(f, limit) for f, limit in zip(frames, limits, strict=True)]
         self.groups = entities(frames[0], e.entity)

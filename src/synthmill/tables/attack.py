@@ -46,7 +46,7 @@ class Exposure:
         """Half of the held-out entities are the attacker's reference, the other half the non-members."""
         half = self.rng.permutation(self.n) < self.n // 2
         out = np.flatnonzero(half[self.groups])
-        out = np.sort(self.rng.permutation(out)[:3_000])
+        out = np.sort(self.rng.permutation(out)[: self.evidence.part(3_000)])
         inside = np.sort(self.rng.permutation(len(self.train))[: len(out)])
         self.targets = np.concatenate([self.train[inside], self.holdout[out]])
         self.members = len(inside)

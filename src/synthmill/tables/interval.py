@@ -87,8 +87,8 @@ def measured(
         detail["seeds"] = [e.value for e in known]
         spread = _student(m - 1) * float(np.std(detail["seeds"], ddof=1)) / math.sqrt(m)
         below, above = math.hypot(below, spread), math.hypot(above, spread)
-    low, high = max(span[0], value - below), min(span[1], value + above)
-    return Measure(name, value, float(low), float(high), better, detail, note=note)
+    uncut = value - float(below), value + float(above)
+    return Measure(name, value, max(span[0], uncut[0]), min(span[1], uncut[1]), better, detail, note=note, uncut=uncut)
 
 
 def _arms(e: Estimate, span: tuple[float, float]) -> tuple[float, float]:
