@@ -25,7 +25,9 @@ PAGES = sorted(DOCS.rglob("*.md"))
 SECTIONS: dict[str, type[BaseModel]] = {
     "spec": Spec, "real": RealNeed, "cover": Cover, "blend": BlendNeed, "fill": Fill, "engine": EngineNeed, "budget": Budget,
 }  # fmt: skip
+README = DOCS.parent / "README.md"
 page_names = pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(DOCS)))
+with_readme = pytest.mark.parametrize("page", [*PAGES, README], ids=lambda p: str(p.relative_to(DOCS.parent)))
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def test_code_runs(page: Path, desk: Path) -> None:
             exec(compile(b.text, f"{page.name}", "exec"), names)
 
 
-@page_names
+@with_readme
 def test_specs_are_valid(page: Path) -> None:
     """A block with a title is a whole spec; one without is a part of one."""
     for b in blocks(page):
@@ -91,7 +93,7 @@ def test_a_plugin_takes_few_lines(name: str) -> None:
     assert len([line for line in first.text.splitlines() if line.strip()]) < 20
 
 
-@page_names
+@with_readme
 def test_commands_are_commands(page: Path) -> None:
     for b in blocks(page):
         if b.language != "console":
@@ -104,10 +106,20 @@ def test_commands_are_commands(page: Path) -> None:
                 _parser().parse_args(words[1:])
 
 
-@page_names
+def anchors(page: Path) -> set[str]:
+    """The names of a page's headings as a link writes them."""
+    titles = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.M | re.S), re.M)
+    return {re.sub(r"[^\w\- ]", "", t.lower()).replace(" ", "-") for t in titles}
+
+
+@with_readme
 def test_links_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
-        assert "://" in target or (page.parent / target).is_file(), f"{page.name}: {target}"
+    for target, heading in re.findall(r"\]\(([^)#]*)#?([^)]*)\)", page.read_text("utf-8")):
+        if "://" in target:
+            continue
+        there = page.parent / target if target else page
+        assert there.is_file() or (page == README and there.is_dir()), f"{page.name}: {target}"
+        assert not heading or heading in anchors(there), f"{page.name}: {target}#{heading}"
 
 
 def test_every_page_is_in_the_map() -> None:

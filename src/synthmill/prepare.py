@@ -91,7 +91,7 @@ class Prepared:
             run.manifest["generate"] = job.maker.declared()
             run.manifest["columns"] = real.schema.names if real and job.maker.needs_real else None
             run.manifest["generators"] = [vars(s) for s in self.sources]
-            run.manifest["models"] = _files(*folder)
+            run.manifest["models"] = _files(run.root, *folder)
             run.commit()
 
     def _fit_stations(self, say: Say, made: Mapping[str, pl.DataType]) -> None:
@@ -111,10 +111,12 @@ class Prepared:
                     )
 
 
-def _files(*folders: Path) -> dict[str, str]:
-    """Digest of every fitted file, so that a record names the very model that made it. Never empty: it also marks 'saved'."""
-    files = sorted((p, str(p.relative_to(f))) for f in folders if f.is_dir() for p in f.rglob("*") if p.is_file())
-    return {"saved": "yes"} | {name: hashlib.sha256(p.read_bytes()).hexdigest()[:16] for p, name in files}
+def _files(root: Path, *folders: Path) -> dict[str, str]:
+    """Digest of every fitted file by its place in the run, so that a record names the very model that made it. Never
+    empty: it also marks 'saved'."""
+    files = sorted(p for f in folders if f.is_dir() for p in f.rglob("*") if p.is_file())
+    digests = {p.relative_to(root).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()[:16] for p in files}
+    return {"saved": "yes"} | digests
 
 
 def prepare(spec: Spec, source: str = "spec", base: Path | None = None, given: Any = None) -> Prepared:

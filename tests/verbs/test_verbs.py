@@ -164,6 +164,9 @@ def test_trace_tells_every_kind_of_record(capsys: pytest.CaptureFixture[str]) ->
     assert story["record"] == {c: accepted[c] for c in COLUMNS}
     assert story["checks"] == dict.fromkeys(run.manifest["checks"][1:-1], "pass")
     assert story["cell"] == f"income={accepted['income']}"
+    assert story["models"]
+    assert all((run.root / place).is_file() for place in story["models"]), "places as they lie in the run"
+    assert any(place.startswith("private/models/") for place in story["models"])
     rejected = run.rejected().filter(pl.col("_status") == Status.FAIL)
     assert rejected.height, "the second rule rejects some"
     story = synthmill.trace("run", rejected["_id"][0])
