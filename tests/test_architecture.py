@@ -16,7 +16,7 @@ SOURCE = ROOT / "src" / "synthmill"
 FILES = sorted(SOURCE.rglob("*.py"))
 
 ORDER = (
-    ("frame", "refusal", "schema", "lineage", "cells", "plugins"),  # the vocabulary
+    ("frame", "refusal", "constraints", "schema", "lineage", "cells", "plugins"),  # the vocabulary
     ("tables", "data"),  # mathematics of a modality, and the sample that comes along
     ("generate", "verify", "filter", "monitor", "measure"),  # the families
     ("spec", "conformance"),

@@ -8,6 +8,8 @@ from typing import Any, Literal, get_args
 
 import polars as pl
 
+from .constraints import Constraint
+
 Kind = Literal[
     "categorical", "integer", "decimal", "datetime", "boolean", "identifier", "personal", "constant", "text", "nested"
 ]
@@ -45,9 +47,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Schema:
-    """The columns in the user's order."""
+    """The columns in the user's order. constraints: what the spec declares between them."""
 
     columns: tuple[Column, ...]
+    constraints: tuple[Constraint, ...] = ()
 
     def __iter__(self) -> Iterator[Column]:
         return iter(self.columns)
@@ -74,10 +77,12 @@ class Schema:
         return [c.name for c in self.columns if c.kind in kinds]
 
     def select(self, names: Sequence[str]) -> Schema:
-        return Schema(tuple(self[n] for n in names))
+        """Constraints stay whose columns are all among `names`."""
+        kept = tuple(c for c in self.constraints if set(c.columns) <= set(names))
+        return Schema(tuple(self[n] for n in names), kept)
 
     def replace(self, name: str, **changes: Any) -> Schema:
-        return Schema(tuple(replace(c, **changes) if c.name == name else c for c in self.columns))
+        return Schema(tuple(replace(c, **changes) if c.name == name else c for c in self.columns), self.constraints)
 
     def dtypes(self) -> dict[str, pl.DataType]:
         return {c.name: c.polars for c in self.columns}
@@ -87,6 +92,7 @@ class Schema:
         return Schema(tuple(replace(c, levels=(), low=None, high=None) for c in self.columns)).to_json()
 
     def to_json(self) -> list[dict[str, Any]]:
+        """The columns alone; constraints are kept in the spec."""
         return [asdict(c) for c in self.columns]
 
     @classmethod

@@ -50,7 +50,7 @@ def prepare(frame: pl.DataFrame, overrides: Mapping[str, str] | None = None) -> 
 
 def observed(schema: Schema, train: pl.DataFrame) -> Schema:
     """The schema with the missing shares, levels and bounds that train holds."""
-    return Schema(tuple(_observed(c, train[c.name]) for c in schema))
+    return Schema(tuple(_observed(c, train[c.name]) for c in schema), schema.constraints)
 
 
 def _known(frame: pl.DataFrame, overrides: Mapping[str, str]) -> Mapping[str, str]:
