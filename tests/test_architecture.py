@@ -22,7 +22,7 @@ ORDER = (
     ("spec", "conformance"),
     ("real", "run", "engine", "compose", "cover", "shares", "evaluation", "profile", "resample"),
     ("candidates", "fitting", "job", "blending", "release", "proposal"),
-    ("line", "prepare", "documents"),
+    ("line", "prepare", "documents", "lab"),
     ("verbs",),
     ("console",),
     ("cli",),

@@ -26,6 +26,7 @@ def adults_only(row: dict[str, Any]) -> bool:
 
 CONFIG: dict[str, dict[str, Any]] = {
     "generate.faker": {"columns": {"who": "name", "city": "city"}},
+    "generate.lab.regression": {"target": "age"},
     "generate.simulate.program": {"function": "test_conformance:simulate", "space": {"a": {"integers": [0, 9]}}},
     "generate.tabular.smote": {"target": "income"},
     "verify.program": {"function": "test_conformance:adults_only"},

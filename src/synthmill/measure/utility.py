@@ -28,9 +28,11 @@ class Utility:
     for it. Floors: columns shuffled apart take the place of the rows an arm is about (of real ones in `real` and
     `oversampled`). Ceilings: half of train plays the synthetic rows and the other half train, in every arm. Intervals are
     paired: each resample of held-out entities is faced by every arm. Beyond 100,000 training rows or 20,000 held-out
-    rows a random sample is used. Unknown without a target.
+    rows a random sample is used. Unknown without a target. alone: `synthetic` and no other arm, for experiments that
+    judge many tables.
     """
 
+    alone: bool = False
     measures: ClassVar[tuple[str, ...]] = ("real", "synthetic", "blend", "oversampled", "gap", "blend_gain")
     references: ClassVar[tuple[str, ...]] = ("independent", "fresh")
     as_made: ClassVar[bool] = True
@@ -41,6 +43,8 @@ class Utility:
             return [measured(m, [UNKNOWN], "lower" if m == "gap" else "higher", note=why) for m in self.measures]
         task = _Task(evidence)
         synthetic = [task.score(t) for t in task.made]
+        if self.alone:
+            return [task.measured("synthetic", synthetic)]
         real, again, blend = task.score(task.train), task.score(task.oversampled), task.score(task.blend)
         gaps = [real - s for s in synthetic]
         gain = blend - (again if again.value > real.value else real)
