@@ -63,6 +63,14 @@ def vitals(made: pl.DataFrame, subject: Subject) -> dict[str, Measure]:
     return {name: found[name] for name in SHOWN}
 
 
+def one_thread() -> Any:
+    """Sums in matrix products must not depend on how many threads there are, and small trees lose time to waking them."""
+    import sklearn.ensemble  # noqa: F401  only libraries that are already loaded can be limited
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(1)
+
+
 def _levels(made: pl.DataFrame, subject: Subject) -> Measure:
     shares = []
     for name in subject.schema.modelled:
