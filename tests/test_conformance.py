@@ -29,6 +29,10 @@ CONFIG: dict[str, dict[str, Any]] = {
     "generate.lab.regression": {"target": "age"},
     "generate.simulate.program": {"function": "test_conformance:simulate", "space": {"a": {"integers": [0, 9]}}},
     "generate.tabular.smote": {"target": "income"},
+    "filter.unique": {"columns": ["id"]},
+    "verify.constraints": {
+        "all": [{"inequality": ["capital_loss", "fnlwgt"]}, {"combinations": ["sex", "relationship"]}]
+    },
     "verify.program": {"function": "test_conformance:adults_only"},
     "verify.rules": {"all": ["age >= 17"]},
 }
@@ -75,6 +79,8 @@ def test_every_generator_that_conditions_is_asked_for_cells(real: Real) -> None:
 
 
 BAD = {
+    "constraints": lambda t: t.with_columns(relationship=pl.lit("robot")),
+    "unique": lambda t: None,
     "schema": lambda t: t.with_columns(sex=pl.lit("robot")),
     "program": lambda t: t.with_columns(age=pl.lit(3, pl.Int64)),
     "rules": lambda t: t.with_columns(age=pl.lit(3, pl.Int64)),

@@ -17,6 +17,7 @@ from .plugins import Request, blamed, build
 from .refusal import Refusal
 from .schema import MODELLED, Schema
 from .spec import Use
+from .tables.plan import Plan
 
 Fitter = Callable[[Any, pl.DataFrame, Schema], Any]
 """Fits a plugin and returns it, or its equal that was fitted elsewhere."""
@@ -29,6 +30,31 @@ class Step:
     use: str
     config: dict[str, Any]
     plugin: Any
+    plan: Plan | None = None
+
+    def fit(self, train: pl.DataFrame, schema: Schema, keep: Sequence[str], fitted: Fitter) -> None:
+        """Learns train; in the space of a plan (`tables/plan.py`), where constraints are declared that it does not
+        draw by itself (`constrains`). keep: columns to be asked for in cells."""
+        self.plan = None
+        if schema.constraints and not getattr(self.plugin, "constrains", False):
+            keep = [*keep, *(t for t in [getattr(self.plugin, "target", None)] if t)]
+            self.plan = Plan.of(schema.constraints, train, schema, keep)
+            train, schema = self.plan.encode(train), self.plan.schema
+        self.plugin = fitted(self.plugin, train, schema)
+
+    def schema(self) -> Any:
+        return self.plan.types if self.plan else self.plugin.schema()
+
+    def conditions(self, axes: Sequence[str]) -> bool:
+        able = hasattr(self.plugin, "conditions") and (self.plan is None or set(axes) <= set(self.plan.kept))
+        return able and bool(self.plugin.conditions(list(axes)))
+
+    def generate(self, request: Request) -> Any:
+        made = self.plugin.generate(request)
+        if self.plan is None or not isinstance(made, pl.DataFrame):
+            return made
+        errors = [made["_error"]] if "_error" in made.columns else []
+        return self.plan.decode(made).with_columns(errors)
 
     def source(self, depth: int, parents: tuple[str, ...]) -> Source:
         licence = getattr(self.plugin, "licence", None)
@@ -68,13 +94,18 @@ class Maker:
     def conditions(self, axes: Sequence[str]) -> bool:
         if not axes:
             return True
-        return all(hasattr(s.plugin, "conditions") and s.plugin.conditions(list(axes)) for s in self.firsts)
+        return all(s.conditions(axes) for s in self.firsts)
 
     def fit(
-        self, train: pl.DataFrame, schema: Schema, target: str | None = None, fitting: Fitter | None = None
+        self,
+        train: pl.DataFrame,
+        schema: Schema,
+        target: str | None = None,
+        fitting: Fitter | None = None,
+        axes: Sequence[str] = (),
     ) -> None:
         """target: for generators that work class by class and were not given their own. fitting: how a plugin is fitted
-        (None: here, however long it takes)."""
+        (None: here, however long it takes). axes: columns of which cells will be asked."""
         fitted = fitting or _plainly
         modelled = schema.modelled
         for step in self.firsts:
@@ -85,7 +116,7 @@ class Maker:
                 with self._blamed(step):
                     if not modelled:
                         raise Refusal("the real data has no column a table model can learn")
-                    step.plugin = fitted(step.plugin, train.select(modelled), schema.select(modelled))
+                    step.fit(train.select(modelled), schema.select(modelled), axes, fitted)
         self._order = schema.names
         self._add_identity(schema)
         for step in self.then:
@@ -128,7 +159,7 @@ class Maker:
 
     def _declared_by(self, step: Step) -> dict[str, pl.DataType]:
         with self._blamed(step):
-            made = step.plugin.schema()
+            made = step.schema()
             if not isinstance(made, Mapping):
                 raise Refusal(f"schema() answers {type(made).__name__}, not a mapping of columns to types", 1)
             for column in made:
@@ -161,7 +192,7 @@ class Maker:
 
     @staticmethod
     def _step(step: Step, request: Request, place: int) -> pl.DataFrame:
-        made: pl.DataFrame = step.plugin.generate(replace(request, seed=seed_of(request.seed, step.use, place)))
+        made: pl.DataFrame = step.generate(replace(request, seed=seed_of(request.seed, step.use, place)))
         return made
 
     def save(self, folder: Path, private: Path) -> None:
@@ -172,6 +203,10 @@ class Maker:
                 target.mkdir(parents=True, exist_ok=True)
                 with self._blamed(step):
                     step.plugin.save(target)
+                    if step.plan:
+                        tables = private / target.name
+                        tables.mkdir(parents=True, exist_ok=True)
+                        step.plan.save(target, tables)
 
     def load(self, folder: Path, private: Path, order: Sequence[str] | None) -> None:
         self._order = list(order) if order is not None else None
@@ -180,6 +215,7 @@ class Maker:
                 source = (private if _is_private(step) else folder) / f"{j}-{step.use}"
                 with self._blamed(step):
                     step.plugin.load(source)
+                    step.plan = Plan.load(source, private / source.name) if Plan.kept_in(source) else None
 
     def declared(self) -> list[Use]:
         """The generators as configuration, from which `maker` builds an equal one."""

@@ -69,6 +69,8 @@ class Generator(Protocol):
     Optional: `fit(train: Frame, schema: Schema)` before anything is asked (train: the columns of `schema.modelled`);
     `save(folder: Path)` and `load(folder: Path)` of what was fitted, without pickle;
     `conditions(axes: Sequence[str]) -> bool`: can it answer for a given cell? (absent: no);
+    `constrains = True`: it draws `schema.constraints` by itself (absent: it learns and draws in the space of a
+    `tables.plan.Plan`, where they hold by construction);
     `kind`: "cpu", or "io" when it waits on something outside; `completes = True`: it adds columns to `request.given`.
     """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import polars as pl
 
 from .cells import Cell
 from .compose import Maker, maker
+from .constraints import Combinations, Unique, check_types, parse
 from .cover import cells_of
 from .fitting import Fitting
 from .job import Job, Station
@@ -85,7 +86,9 @@ class Prepared:
             say(
                 f"fitting {', '.join(s.use for s in job.maker.steps if hasattr(s.plugin, 'fit'))} on {real.train.height:,} real rows"
             )
-            job.maker.fit(real.train, real.schema, real.target, self._fitting)
+            job.maker.fit(real.train, real.schema, real.target, self._fitting, job.axes)
+            for c, why in dict.fromkeys(p for s in job.maker.firsts if s.plan for p in s.plan.left):
+                say(f"constraint '{c.text}' is not drawn by construction, only checked: {why}")
         if run and folder:
             job.maker.save(*folder)
             run.manifest["generate"] = job.maker.declared()
@@ -127,13 +130,14 @@ def prepare(spec: Spec, source: str = "spec", base: Path | None = None, given: A
     base = base or Path(".")
     with relative_to(base):
         made = maker(spec.generate, source)
-        verify = _stations("verify", spec.verify, source)
-        filters = _stations("filter", spec.filter, source)
+        verify = _stations("verify", _verified(spec), source)
+        filters = _stations("filter", [*spec.filter, *_keys(spec)], source)
         monitors = _stations("monitor", spec.monitor, source)
         _check_evaluation(spec, source)
     real = (
         _real(spec, base, source) if given is None else given if isinstance(given, Real) else _framed(spec, base, given)
     )
+    real = _constrained(spec, real, made, source)
     needy = [
         s.use for s in [*filters, *monitors] if hasattr(s.plugin, "fit") and getattr(s.plugin, "needs_real", False)
     ]
@@ -161,7 +165,53 @@ def prepare(spec: Spec, source: str = "spec", base: Path | None = None, given: A
         engine=spec.engine,
         budget=spec.budget,
     )
-    return Prepared(spec, source, base, real, job, notes=list(real.notes) if real else [])
+    notes = [*real.notes, *_broken(real)] if real else []
+    return Prepared(spec, source, base, real, job, notes=notes)
+
+
+def _verified(spec: Spec) -> list[Use]:
+    """The spec's checks, and behind them that of its constraints, unless the user placed it."""
+    row_wise = [c for c in spec.constraints if "unique" not in c]
+    own = {"use": "constraints", "all": row_wise}
+    uses = [own if u == {"use": "constraints"} else u for u in spec.verify]
+    return uses if own in uses or not row_wise else [*uses, own]
+
+
+def _keys(spec: Spec) -> list[Use]:
+    return [{"use": "unique", "columns": list(c.columns)} for c in parse(spec.constraints) if isinstance(c, Unique)]
+
+
+def _constrained(spec: Spec, real: Real | None, made: Maker, source: str) -> Real | None:
+    """The anchor with what the spec declares in its schema. Raises Refusal where that names no column of it."""
+    declared = parse(spec.constraints)
+    try:
+        check_types(declared, made.columns(real.schema if real else None) | (real.schema.dtypes() if real else {}))
+    except Refusal as e:
+        raise Refusal(f"{source}: {e}") from None
+    fixed = next((c for c in declared if isinstance(c, Combinations)), None)
+    if real is None and fixed:
+        raise Refusal(
+            f"{source}: constraints: {fixed.text} are those of real data; add 'real: {{path: ...}}' or remove it"
+        )
+    return replace(real, schema=replace(real.schema, constraints=declared)) if real and declared else real
+
+
+def _broken(real: Real) -> list[str]:
+    """Sentences on declared constraints that real rows break, or that no table model can draw."""
+    notes = []
+    for c in real.schema.constraints:
+        if isinstance(c, Unique) or not set(c.columns) <= set(real.schema.names):
+            continue
+        apart = [n for n in c.columns if real.schema[n].kind not in MODELLED]
+        if apart:
+            kind = real.schema[apart[0]].kind
+            notes.append(f"constraint '{c.text}': '{apart[0]}' is {kind}, which is made apart from the other columns: "
+                         "few rows will meet it unless a generator of yours does")  # fmt: skip
+        share = 0.0 if isinstance(c, Combinations) else 1 - float(c.holds(real.train).to_numpy().mean())
+        if share > 0:
+            shown = f"{share:.1%}" if share >= 0.001 else "less than 0.1%"
+            notes.append(f"constraint '{c.text}': {shown} of the real rows break it; made rows will not")
+    return notes
 
 
 def _real(spec: Spec, base: Path, source: str) -> Real | None:

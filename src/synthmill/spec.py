@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
+from .constraints import parse
 from .frame import digest
 from .refusal import Refusal, choices
 
@@ -132,6 +133,7 @@ class Spec(Part):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     seed: int = 0
     real: RealNeed | None = None
+    constraints: list[Use] = []
     cover: Cover = Cover()
     generate: list[Use]
     verify: list[Use] = []
@@ -159,6 +161,14 @@ class Spec(Part):
                 raise ValueError(f"{m!r} names no plugin; write for example '{{use: schema}}'")
         return made
 
+    @field_validator("constraints", mode="before")
+    @classmethod
+    def _constraints(cls, given: Any) -> Any:
+        """Raises Refusal, whose sentence already names the place."""
+        given = [given] if isinstance(given, dict) else given
+        parse(given)
+        return given
+
     @field_validator("generate")
     @classmethod
     def _some(cls, made: list[Use]) -> list[Use]:
@@ -171,6 +181,7 @@ class Spec(Part):
         parts = self.model_dump(
             mode="json", include={"seed", "cover", "generate", "verify", "filter", "monitor", "fill"}
         )
+        parts |= {"constraints": self.constraints} if self.constraints else {}
         anchor = self.real.model_dump(mode="json", exclude={"path", "licence"}) if self.real else None
         return digest("run", parts, anchor, real, plugins)
 
@@ -202,6 +213,8 @@ def load_spec(path: str | Path) -> tuple[Spec, Path]:
 def parse_spec(data: dict[str, Any], source: str = "spec") -> Spec:
     try:
         return Spec.model_validate(data)
+    except Refusal as e:
+        raise Refusal(f"{source}: {e}") from None
     except ValidationError as e:
         raise Refusal(f"{source}: {_sentence(e)}") from None
 

@@ -14,6 +14,7 @@ from pydantic import Field
 from synthmill.frame import Keys, payload, row_keys
 from synthmill.plugins import Verdicts
 from synthmill.schema import Schema
+from synthmill.tables.keyset import KeySet
 
 _MADE_UP = ("identifier", "personal")  # new for every row: with them nothing would ever repeat
 
@@ -37,7 +38,7 @@ class Duplicates:
         self._rate = 0.0 if self.rate == "train" else float(self.rate)
         self._rows, self._once, self._unseen = math.inf, 0, 0.0
         self._ignored: set[str] = set()
-        self._seen = _Keys()
+        self._seen = KeySet()
         self._admitted = 0
 
     def fit(self, train: pl.DataFrame, schema: Schema) -> None:
@@ -85,31 +86,3 @@ class Duplicates:
         compared = [c for c in payload(frame) if c not in self._ignored]
         # rows of nothing but identifiers are told apart by them
         return row_keys(frame.select(compared or payload(frame)))
-
-
-class _Keys:
-    """A set of keys as sorted runs whose sizes at least halve: 8 bytes a key where a Python set takes 100."""
-
-    def __init__(self) -> None:
-        self._runs: list[Keys] = []
-
-    @property
-    def size(self) -> int:
-        return sum(map(len, self._runs))
-
-    def holds(self, keys: Keys) -> NDArray[np.bool_]:
-        """Which of some sorted keys are in it; sorted, because searching in order is what the cache likes."""
-        found = np.zeros(len(keys), bool)
-        for run in self._runs:
-            at = np.minimum(np.searchsorted(run, keys), len(run) - 1)
-            found |= run[at] == keys
-        return found
-
-    def add(self, keys: Keys) -> None:
-        keys = keys[~self.holds(keys)]
-        if not len(keys):
-            return
-        self._runs.append(keys)
-        while len(self._runs) > 1 and len(self._runs[-2]) <= 2 * len(self._runs[-1]):
-            last = self._runs.pop()
-            self._runs[-1] = np.sort(np.concatenate([self._runs[-1], last]), kind="stable")

@@ -11,12 +11,14 @@ from pathlib import Path
 import polars as pl
 
 from synthmill.constraints import Combinations, Constraint, Inequality, OneHot, Total, Unique
-from synthmill.schema import MODELLED, Schema
+from synthmill.refusal import Refusal
+from synthmill.schema import MODELLED, Schema, dtype_of
 
 from .infer import observed
 from .steps import Gaps, Grid, Joint, Lookup, Rest, Step, from_json
 from .store import load_frame, save_frame
 
+_FILE = "plan.json"
 _ORDER = (Combinations, OneHot, Total, Inequality)
 """Who chooses first: combinations have the least choice of what to leave out, inequalities the most."""
 
@@ -25,7 +27,7 @@ _ORDER = (Combinations, OneHot, Total, Inequality)
 class Plan:
     """`encode` a table, let a generator learn and draw in that space, `decode` what it drew.
 
-    schema: of the encoded table. steps: in the order of decoding. names: the original columns in order.
+    schema: of the encoded table. steps: in the order of decoding. types: the original columns in order.
     left: constraints that are not held by construction, and why; the check `constraints` judges them like all others.
 
     decode(encode(x)) is x, value for value and null for null, in rows where the constraints hold: exact for whole
@@ -35,7 +37,7 @@ class Plan:
 
     schema: Schema
     steps: tuple[Step, ...]
-    names: tuple[str, ...]
+    types: dict[str, pl.DataType]
     left: tuple[tuple[Constraint, str], ...] = ()
 
     @classmethod
@@ -62,22 +64,22 @@ class Plan:
                 steps.append(step)
                 taken |= set(step.made)
         ordered = _ordered(steps)
-        names = tuple(n for n in train.columns)
-        bare = cls(Schema(()), ordered, names, tuple(left))
-        return cls(_described(bare, train, schema), ordered, names, tuple(left))
+        types = dict(train.schema)
+        bare = cls(Schema(()), ordered, types, tuple(left))
+        return cls(_described(bare, train, schema), ordered, types, tuple(left))
 
     @property
     def kept(self) -> list[str]:
         """Columns that are drawn as they are: a condition on them may be asked of the generator."""
         outs = {n for s in self.steps for n in s.outs}
-        return [n for n in self.names if n not in outs]
+        return [n for n in self.types if n not in outs]
 
     def encode(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Made columns stand where the first column that a step leaves out stood."""
         outs = {n: s for s in self.steps for n in s.outs}
         done: list[Step] = []
         columns = []
-        for name in self.names:
+        for name in self.types:
             step = outs.get(name)
             if step is None:
                 columns.append(frame[name])
@@ -87,32 +89,43 @@ class Plan:
         return pl.DataFrame(columns)
 
     def decode(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """The original columns, in their order. Needs all encoded ones; every constraint not `left` then holds."""
+        """The original columns, in their order; every constraint not `left` then holds. Raises Refusal where an encoded one
+        is not there."""
         columns = {s.name: s for s in frame.iter_columns()}
+        lacking = [n for n in self.schema.names if n not in columns]
+        if lacking:
+            raise Refusal(f"the column '{lacking[0]}' was not made, and others are computed from it")
         for step in self.steps:
             columns |= {s.name: s for s in step.back(columns)}
-        return pl.DataFrame([columns[n] for n in self.names])
+        return pl.DataFrame([columns[n] for n in self.types])
 
     def joint(self, column: str) -> Joint | None:
         """The category that stands for this column, if one does: a condition on it is one on that category's levels."""
         return next((s for s in self.steps if isinstance(s, Joint) and column in s.outs), None)
 
-    def save(self, folder: Path) -> None:
-        """JSON, and arrays for each table of combinations; those come from real rows and belong under `private/`."""
+    def save(self, folder: Path, tables: Path) -> None:
+        """JSON into `folder`; combinations come from real rows, and go to `tables`, which belongs under `private/`."""
         for i, s in enumerate(self.steps):
             if isinstance(s, Lookup | Joint):
-                save_frame(s.table, folder, f"plan-{i}")
-        data = {"names": self.names, "schema": self.schema.to_json(), "steps": [s.to_json() for s in self.steps]}
-        (folder / "plan.json").write_text(json.dumps(data, default=str), "utf-8")
+                save_frame(s.table, tables, f"plan-{i}")
+        types = {n: str(t) for n, t in self.types.items()}
+        data = {"types": types, "schema": self.schema.published(), "steps": [s.to_json() for s in self.steps]}
+        (folder / _FILE).write_text(json.dumps(data), "utf-8")
+
+    @staticmethod
+    def kept_in(folder: Path) -> bool:
+        return (folder / _FILE).is_file()
 
     @classmethod
-    def load(cls, folder: Path) -> Plan:
-        """`left` and what the schema knows of levels are not kept: they serve fitting."""
-        data = json.loads((folder / "plan.json").read_text("utf-8"))
-        names = [f"plan-{i}" for i in range(len(data["steps"]))]
-        tables = [load_frame(folder, n) if (folder / f"{n}.json").is_file() else None for n in names]
-        steps = tuple(from_json(s, t) for s, t in zip(data["steps"], tables, strict=True))
-        return cls(Schema.from_json(data["schema"]), steps, tuple(data["names"]))
+    def load(cls, folder: Path, tables: Path) -> Plan:
+        """Draws as the saved one does. `left`, levels and bounds are not kept: they serve fitting."""
+        data = json.loads((folder / _FILE).read_text("utf-8"))
+        made = []
+        for i, about in enumerate(data["steps"]):
+            table = load_frame(tables, f"plan-{i}") if about["kind"] in (Lookup.kind, Joint.kind) else None
+            made.append(from_json(about, table))
+        types = {n: dtype_of(t) for n, t in data["types"].items()}
+        return cls(Schema.from_json(data["schema"]), tuple(made), types)
 
 
 def _unfit(c: Constraint, schema: Schema) -> str:

@@ -187,8 +187,8 @@ def test_what_no_table_model_draws_is_left_to_the_check() -> None:
 def test_it_is_kept_without_pickle(tmp_path: Path) -> None:
     frame = table(5)
     plan = plan_of(frame)
-    plan.save(tmp_path)
-    again = Plan.load(tmp_path)
+    plan.save(tmp_path, tmp_path)
+    again = Plan.load(tmp_path, tmp_path)
     encoded = plan.encode(frame)
     assert again.encode(frame).equals(encoded, null_equal=True)
     assert again.decode(encoded).equals(frame, null_equal=True)
