@@ -1,6 +1,7 @@
 import json
 import math
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
 import polars as pl
@@ -8,12 +9,13 @@ import pytest
 
 from population import BOOTSTRAP, FRESH, HOLDOUT, REAL, TRAIN, evidence, people
 from synthmill.cells import grid
-from synthmill.evaluation import Evaluation, at_real_shares, evaluate, reference
+from synthmill.evaluation import Evaluation, evaluate, reference
 from synthmill.measure.detection import Detection
 from synthmill.measure.utility import Utility
 from synthmill.plugins import Evidence, Measure
 from synthmill.refusal import Refusal
-from synthmill.schema import Schema
+from synthmill.schema import Column, Schema
+from synthmill.shares import at_real_shares
 
 CHEAP = [{"use": "fidelity"}]
 HERE = f"{__file__}:"
@@ -54,15 +56,29 @@ class AsMade:
         return [Measure("n", n, n, n)]
 
 
+@dataclass
+class Within:
+    """How many rows it was shown of each cell."""
+
+    measures: ClassVar[tuple[str, ...]] = ("n",)
+    pooled: ClassVar[bool] = True
+
+    def measure(self, evidence: Evidence) -> list[Measure]:
+        n = float(evidence.synthetic.height)
+        return [Measure("n", n, n, n)]
+
+
 def test_every_family_orders_floor_value_and_ceiling():
     uses = [{"use": u} for u in ("fidelity", "detection", "coverage", "utility", "privacy")]
     said = []
     e = evaluate(FRESH, REAL, uses, seed=1, progress=said.append)
     assert said[:3] == ["fidelity", "fidelity on uniform", "fidelity on independent"]
-    for name in ("fidelity.trends", "coverage.beta_recall", "utility.synthetic"):
+    arms = ("utility.synthetic", "utility.real", "utility.oversampled")
+    for name in ("fidelity.shapes", "fidelity.trends", "coverage.beta_recall", *arms):
         m = e.get(name)
         assert m.floor < m.value, name
         assert m.ceiling == pytest.approx(m.value, abs=0.08), name
+    assert all(m.floor is not None and m.ceiling is not None for m in e.measures)
     for name in ("detection.c2st", "detection.mmd", "privacy.membership", "privacy.exact_copies"):
         assert e.get(name).floor > e.get(name).high, name
     gap = e.get("utility.gap")
@@ -109,8 +125,51 @@ def test_references_are_what_they_say():
     assert fresh.holdout.equals(HOLDOUT)
     assert pl.concat([fresh.train, fresh.synthetic]).sort(TRAIN.columns).equals(TRAIN.sort(TRAIN.columns))
     assert (fresh.draws, fresh.unfiltered, fresh.blend, fresh.reference) == ((), None, None, "fresh")
+    assert reference("uniform", e).synthetic["job"].value_counts()["count"].to_list() == pytest.approx(
+        [500] * 3, rel=0.15
+    )
     with pytest.raises(Refusal, match="no reference"):
         reference("perfect", e)
+
+
+def test_uniform_columns_know_extremes_levels_and_missing_shares_alone():
+    start = datetime(2020, 1, 1, tzinfo=UTC)
+    train = pl.DataFrame(
+        {
+            "n": [None, None] + [1] * 97 + [1001],
+            "day": [start.date() + timedelta(days=i % 2) for i in range(100)],
+            "at": [start + timedelta(minutes=i) for i in range(100)],
+            "level": ["a"] * 98 + ["b", None],
+            "blank": pl.Series([None] * 100, dtype=pl.Float64),
+            "id": range(100),
+        }
+    )
+    kinds = {"n": "integer", "day": "datetime", "at": "datetime", "level": "categorical", "blank": "decimal"}
+    schema = Schema(tuple(Column(n, k, str(train[n].dtype)) for n, k in kinds.items()))
+    made = reference("uniform", evidence(pl.concat([train] * 40), train=train, holdout=train, schema=schema)).synthetic
+    assert made.schema == train.schema
+    assert made.height == 4000
+    assert made["n"].mean() == pytest.approx(501, abs=30)
+    assert made["n"].null_count() == pytest.approx(80, abs=40)
+    assert made["day"].n_unique() == 2
+    assert made["at"].is_between(train["at"].min(), train["at"].max()).all()
+    assert made["level"].value_counts()["count"].to_list() == pytest.approx([1333] * 3, rel=0.1)
+    assert made["blank"].null_count() == 4000
+
+
+def test_references_are_blended_as_the_judged_table_was():
+    judged = evidence(FRESH, blend=pl.concat([TRAIN[:900], FRESH[:300]]), anchored=900)
+    floor, ceiling = reference("independent", judged), reference("fresh", judged)
+    assert (floor.blend.height, ceiling.blend.height) == (1200, 1000)
+    assert _of(floor.blend, floor.synthetic) == 300
+    assert (_of(ceiling.blend, ceiling.train), _of(ceiling.blend, ceiling.synthetic)) == (750, 250)
+    assert reference("fresh", replace(judged, anchored=None)).blend is None
+    alone = reference("fresh", replace(judged, anchored=0)).blend
+    assert _of(alone, ceiling.synthetic) == alone.height == 750
+
+
+def _of(rows: pl.DataFrame, source: pl.DataFrame) -> int:
+    return rows.join(source, on=rows.columns, how="semi", nulls_equal=True).height
 
 
 def test_fresh_halves_never_share_an_entity():
@@ -129,7 +188,7 @@ CELLS = grid({"job": ["cook", "clerk", "judge"]}, 600)
 UNIFORM = pl.concat([people(9000, "u").filter(job=j)[:600] for j in ("cook", "clerk", "judge")])
 
 
-def test_rebalanced_tables_are_judged_at_real_shares():
+def test_what_is_not_pooled_is_judged_at_real_shares():
     fair = at_real_shares(evidence(UNIFORM, draws=(UNIFORM,), unfiltered=UNIFORM), CELLS)
     for table in (fair.synthetic, *fair.draws, fair.unfiltered):
         shares = table["job"].value_counts(normalize=True, sort=True)
@@ -138,15 +197,20 @@ def test_rebalanced_tables_are_judged_at_real_shares():
         assert shares["proportion"].to_list() == pytest.approx(real["proportion"].to_list(), abs=0.002)
         assert table["job"].value_counts()["count"].max() == 600  # the neediest cell gives all it has
     assert fair.synthetic.is_duplicated().sum() <= UNIFORM.is_duplicated().sum()  # no row is taken twice
-    judged = evaluate(UNIFORM, REAL, CHEAP, cells=CELLS)
-    naive = evaluate(UNIFORM, REAL, CHEAP)
-    assert judged.get("fidelity.shapes").value > naive.get("fidelity.shapes").high
-    assert "real shares" in judged.notes[0]
 
 
-def test_a_metric_may_ask_for_the_table_as_it_was_made():
-    e = evaluate(UNIFORM, REAL, [{"use": HERE + "AsMade"}, {"use": HERE + "Rows"}], cells=CELLS)
+def test_each_metric_sees_what_it_asks_for():
+    uses = [{"use": HERE + m} for m in ("AsMade", "Rows", "Within")]
+    e = evaluate(UNIFORM, REAL, uses, cells=CELLS)
     assert e.get("asmade.n").value == UNIFORM.height > e.get("rows.n").value
+    rest = at_real_shares(evidence(UNIFORM), CELLS[1:]).synthetic.height
+    cook = (TRAIN["job"] == "cook").mean()
+    assert e.get("within.n").value == pytest.approx(cook * 600 + (1 - cook) * rest)
+    assert e.notes == (
+        "cells were rebalanced: measured are within within cells (job=cook, 2 cells together), pooled at real shares; "
+        f"rows on {e.get('rows.n').value:,.0f} of 1,800 rows, at real shares; asmade on the table as it was made",
+    )
+    assert evaluate(UNIFORM, REAL, uses, cells=CELLS[:1]).notes == ()
 
 
 def test_a_short_cell_keeps_its_deficit_and_cells_limit_what_real_rows_count():

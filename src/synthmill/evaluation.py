@@ -16,9 +16,13 @@ from .frame import payload, row_keys
 from .plugins import Evidence, Measure, Metric, build
 from .refusal import Refusal
 from .schema import Schema
-from .shares import Stratum, at_real_shares, pool, spread_over, strata
+from .shares import ENOUGH, Stratum, at_real_shares, pool, spread_over, strata
 from .tables.align import align
 from .tables.encode import is_numeric, numbers
+
+_NAMED = 4
+"""Cells that a note names; beyond, it counts them."""
+_DAY = 86_400_000_000
 
 
 class Anchor(Protocol):
@@ -198,12 +202,18 @@ class _Views:
             whose.setdefault(id(self.of(metric)), []).append(name)
         rows, fair = self.made.synthetic.height, self.fair[0].evidence.synthetic.height
         told = {
-            id(self.strata): f"within cells ({', '.join(s.label for s in self.strata)}), pooled at real shares",
+            id(self.strata): f"within cells ({_cells(self.strata)}), pooled at real shares",
             id(self.fair): f"on {fair:,} of {rows:,} rows, at real shares",
             id(self.whole): "on the table as it was made",
         }
         said = [f"{_listed(whose[k])} {how}" for k, how in told.items() if k in whose]
         return [f"cells were rebalanced: measured are {'; '.join(said)}"] if said else []
+
+
+def _cells(strata: Sequence[Stratum]) -> str:
+    if len(strata) <= _NAMED:
+        return ", ".join(s.label for s in strata)
+    return f"{len(strata)} of them, each with at least {ENOUGH} held-out records"
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -272,12 +282,17 @@ def _uniform(column: pl.Series, schema: Schema, n: int, rng: np.random.Generator
     if not len(known):
         levels = column.unique().sort()
         return levels.gather(rng.integers(len(levels), size=n))
-    drawn = np.where(rng.random(n) < len(known) / len(x), rng.uniform(known.min(), known.max(), n), np.nan)
-    made = pl.Series(column.name, drawn).fill_nan(None)
-    if column.dtype.is_integer() or column.dtype.is_temporal():
-        made = made.round().cast(pl.Int64, strict=False)
-    if column.dtype == pl.Date or isinstance(column.dtype, pl.Datetime):
-        made = made.cast(pl.Datetime("us"))
+    low, high = known.min(), known.max()
+    timed = column.dtype == pl.Date or isinstance(column.dtype, pl.Datetime)
+    step = _DAY if column.dtype == pl.Date else 1 if column.dtype.is_integer() or column.dtype.is_temporal() else 0
+    if step:
+        drawn = low + step * rng.integers(int((high - low) // step), size=n, endpoint=True)
+    else:
+        drawn = rng.uniform(low, high, n)
+    missing = rng.random(n) >= len(known) / len(x)
+    made = pl.Series(column.name, np.where(missing, np.nan, drawn)).fill_nan(None)
+    made = made.cast(pl.Int64, strict=False) if step else made
+    made = made.cast(pl.Datetime("us")) if timed else made
     return made.cast(column.dtype, strict=False)
 
 

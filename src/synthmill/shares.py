@@ -53,7 +53,7 @@ def strata(evidence: Evidence, cells: Sequence[Cell]) -> list[Stratum]:
     out = []
     for group in [*([c] for c in sorted(alone)), *([sorted(rest)] if rest else [])]:
         label = cells[group[0]].label if len(group) == 1 else f"{len(group)} cells together"
-        share = sum(known[c] for c in group) / total
+        share = float(sum(known[c] for c in group) / total)
         # a stream of its own: the same draws in every cell would not be independent
         own = replace(evidence, share=share, seed=seed_of(evidence.seed, "cell", label))
         out.append(Stratum(label, share, at_real_shares(own, [cells[c] for c in group])))

@@ -70,6 +70,13 @@ def test_names_and_values_are_text(page):
     assert "people &amp; more" in page
 
 
+def test_a_pooled_measure_shows_its_cells(page):
+    assert page.count("<details>") == 1
+    told = text_of(page[page.index("<details>") : page.index("</details>")])
+    assert "Pooled over 2 cells" in told
+    assert "2 cells together 25% 0.870 0.800 to 0.900" in told
+
+
 def test_the_contents_lead_somewhere(page):
     ids = set(re.findall(r'id="([^"]+)"', page))
     anchors = set(re.findall(r'href="#([^"]+)"', page))

@@ -72,10 +72,10 @@ def figures(m: dict[str, Any]) -> str:
     return f"<b>{number(m['value'])}</b><small>{interval(m) or 'interval unbounded'}</small>{marks}"
 
 
-def row(title: str, what: str, chart: str, shown: str, note: str = "") -> str:
-    """title and what are HTML already."""
+def row(title: str, what: str, chart: str, shown: str, note: str = "", more: str = "") -> str:
+    """title, what and more (below the rest) are HTML already."""
     small = f'<p class="fine">{esc(note)}</p>' if note else ""
     return (
         f'<div class="measure"><div><h4>{title}</h4><p>{what}</p>{small}</div>'
-        f'<div class="chart">{chart}</div><div class="figures">{shown}</div></div>'
+        f'<div class="chart">{chart}</div><div class="figures">{shown}</div>{more}</div>'
     )

@@ -146,7 +146,11 @@ _MARKS = (
     '<p class="legend"><span class="floor">floor: a table known to be bad ({floor})</span>'
     '<span class="ceiling">ceiling: fresh real rows</span></p>'
 )
-_FLOORS = {"privacy": "training rows copied", "utility": "columns shuffled"}
+_FLOORS = {
+    "fidelity": "shapes: columns drawn uniformly; trends: columns shuffled",
+    "utility": "shuffled columns in place of the rows an arm is about",
+    "privacy": "training rows copied",
+}
 
 
 def _proof(facts: Facts) -> list[Section]:

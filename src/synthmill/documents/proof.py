@@ -8,7 +8,7 @@ from synthmill.profile import FEWEST
 
 from .facts import Facts
 from .intervals import Row, axis, figures, ideal_of, plot, row
-from .words import FAMILIES, UNFILTERED, esc, number, share, words_of
+from .words import FAMILIES, UNFILTERED, esc, interval, number, share, words_of
 
 _RARITIES = 8
 ARMS = {"real": "real", "synthetic": "synthetic", "blend": "blend", "oversampled": "again"}
@@ -51,7 +51,21 @@ def single(m: dict[str, Any], colour: str = "synthetic") -> str:
     words = words_of(m["name"])
     ideal = ideal_of(m)
     chart = plot([(colour, m)], axis([m], [ideal] if ideal is not None else []), ideal, m["better"])
-    return row(esc(words.title), esc(words.what), chart if m.get("value") is not None else "", figures(m), _note(m))
+    return row(esc(words.title), esc(words.what), chart if m.get("value") is not None else "", figures(m), _note(m), _within(m))  # fmt: skip
+
+
+def _within(m: dict[str, Any]) -> str:
+    """What was found in each cell, where the measure is pooled over them; folded away."""
+    cells = (m.get("detail") or {}).get("cells") or []
+    if not cells:
+        return ""
+    rows = "".join(
+        f"<tr><td>{esc(c['cell'], 80)}</td><td>{share(c['share'])}</td><td>{number(c['value'])}</td><td>{interval(c)}</td></tr>"
+        for c in cells
+    )
+    head = "<tr><th>cell</th><th>share of real rows</th><th>value</th><th>95% interval</th></tr>"
+    table = f'<div class="wide"><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>'
+    return f"<details><summary>Pooled over {len(cells)} cells</summary>{table}</details>"
 
 
 def _note(m: dict[str, Any]) -> str:
@@ -107,4 +121,4 @@ def _with_and_without(m: dict[str, Any], without: dict[str, Any] | None) -> str:
     span = axis([m, without], [ideal] if ideal is not None else [])
     chart = plot([("synthetic", m), ("synthetic hollow", without)], span, ideal, m["better"])
     shown = figures(m) + f"<small>before the filter {number(without['value'])}</small>"
-    return row(esc(words.title), esc(words.what), chart, shown, _note(m))
+    return row(esc(words.title), esc(words.what), chart, shown, _note(m), _within(m))

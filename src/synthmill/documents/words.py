@@ -83,7 +83,7 @@ FAMILIES: dict[str, tuple[str, str]] = {
 }
 
 MEASURES: dict[str, Words] = {
-    "fidelity.shapes": Words("Column shapes", "How alike each column’s distribution is, averaged; 1 is identical. Shuffled columns keep theirs."),
+    "fidelity.shapes": Words("Column shapes", "How alike each column’s distribution is, averaged; 1 is identical."),
     "fidelity.trends": Words(
         "Pair trends", "How alike the relation of each pair of columns is, averaged; 1 is identical."
     ),
