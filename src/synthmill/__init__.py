@@ -18,6 +18,7 @@ _DOORS = {
     "list": "verbs.list",
     "report": "verbs.report",
     "evaluate": "verbs.score",
+    "collapse": "verbs.collapse",
     "fit": "verbs.fit",
     "load": "verbs.fit",
     "sample": "verbs.sample",

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .curves import Curve, chart, span
+from .curves import HEIGHT, WIDTH, Curve, chart, figure, span
 from .words import MEASURES, Words, esc, number, plural, share, words_of
 
 OWN: dict[str, Words] = {
@@ -89,7 +89,8 @@ def _change(measure: str, arm: Mapping[str, Any]) -> str:
     points = arm["points"][measure]
     if len(points) < 2:
         return ""
-    return f"{esc(_words(measure).title.lower())} {number(points[0]['median'])} to {number(points[-1]['median'])}"
+    title = _words(measure).title
+    return f"{esc(title[:1].lower() + title[1:])} {number(points[0]['median'])} to {number(points[-1]['median'])}"
 
 
 def _helped(mine: Sequence[Mapping[str, Any]]) -> str:
@@ -165,16 +166,22 @@ def _row(found: Mapping[str, Any], arms: Sequence[Mapping[str, Any]], measure: s
 
 def panels(found: Mapping[str, Any], arms: Sequence[Mapping[str, Any]], measure: str) -> list[str]:
     """One chart per regime on a common scale, which is that of all arms of the experiment."""
-    shares = _shares(found)
-    everything = [_curve(a, measure, shares) for a in found["arms"]]
-    if not any(c.points for c in everything):
+    limits, real = _scale(found, measure)
+    if limits is None:
         return []
+    return [figure(r, _curves(found, arms, measure, r), limits, found["generations"], real) for r in _regimes(found)]
+
+
+def _scale(found: Mapping[str, Any], measure: str) -> tuple[tuple[float, float] | None, float | None]:
+    everything = [_curve(a, measure, _shares(found)) for a in found["arms"]]
     real = (found["real"].get(measure) or {}).get("median")
-    limits = span(everything, [real] if real is not None else [])
-    return [
-        chart(r, [_curve(a, measure, shares) for a in arms if a["regime"] == r], limits, found["generations"], real)
-        for r in _regimes(found)
-    ]
+    if not any(c.points for c in everything):
+        return None, real
+    return span(everything, [real] if real is not None else []), real
+
+
+def _curves(found: Mapping[str, Any], arms: Sequence[Mapping[str, Any]], measure: str, regime: str) -> list[Curve]:
+    return [_curve(a, measure, _shares(found)) for a in arms if a["regime"] == regime]
 
 
 def _curve(arm: Mapping[str, Any], measure: str, shares: Sequence[float]) -> Curve:
@@ -199,3 +206,41 @@ def _table(found: Mapping[str, Any]) -> str:
 
 def _cell(points: Sequence[Mapping[str, Any]]) -> str:
     return f"{number(points[-1]['median'])} ({number(points[-1]['mean'])})" if points else "–"
+
+
+def drawing(found: Mapping[str, Any], measures: Sequence[str], verified: bool = False) -> str:
+    """A standalone SVG of the curves, a row per measure and a column per regime, in colours of its own."""
+    arms = [a for a in found["arms"] if a["verified"] == verified]
+    regimes, shares = _regimes(found), _shares(found)
+    parts, y = [], 46
+    for measure in measures:
+        limits, real = _scale(found, measure)
+        if limits is None:
+            continue
+        parts.append(f'<text class="title" x="10" y="{y}">{esc(_words(measure).title)}</text>')
+        for i, regime in enumerate(regimes):
+            x = 10 + i * (WIDTH + 20)
+            place = f'x="{x}" y="{y + 20}" width="{WIDTH}" height="{HEIGHT}" '
+            curves = _curves(found, arms, measure, regime)
+            parts.append(f'<text class="at" x="{x + 40}" y="{y + 16}">{esc(regime)}</text>')
+            parts.append(chart(regime, curves, limits, found["generations"], real, place))
+        y += HEIGHT + 48
+    keys = "".join(
+        f'<circle class="s{i % 6}" cx="{20 + 110 * i}" cy="18" r="5"/><text class="at" x="{30 + 110 * i}" y="22">{share(s)} real</text>'
+        for i, s in enumerate(shares)
+    )
+    width = 10 + len(regimes) * (WIDTH + 20)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {y}" font-family="system-ui, sans-serif" role="img" '
+        f'aria-label="{esc(found["name"])}"><style>{_DRAWN}</style><rect width="{width}" height="{y}" fill="#ffffff"/>{keys}{"".join(parts)}</svg>\n'
+    )
+
+
+_DRAWN = "".join(
+    f".s{i}{{fill:{c};stroke:{c}}}"
+    for i, c in enumerate(("#c0392b", "#d9690c", "#1a8f6d", "#1f77c8", "#8a63c4", "#5b6672"))
+) + (
+    ".at{font-size:11px;fill:#5b6672}.title{font-size:15px;font-weight:600;fill:#1b2430}.rail{stroke:#eceae5}"
+    ".ideal{stroke:#5b6672;stroke-dasharray:4 3}.band{opacity:.14;stroke:none}.median{fill:none;stroke-width:2}"
+    ".mean{fill:none;stroke-width:1.4;stroke-dasharray:1.5 3}circle{stroke:none}"
+)

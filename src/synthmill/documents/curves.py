@@ -31,10 +31,18 @@ def span(curves: Sequence[Curve], marks: Sequence[float] = ()) -> tuple[float, f
     return low - pad, high + pad
 
 
+def figure(title: str, curves: Sequence[Curve], limits: tuple[float, float], last: int, ideal: float | None) -> str:
+    """A chart with its title, for a page."""
+    return f'<figure class="panel"><figcaption>{esc(title)}</figcaption>{chart(title, curves, limits, last, ideal)}</figure>'
+
+
 def chart(
-    title: str, curves: Sequence[Curve], limits: tuple[float, float], last: int, ideal: float | None = None
+    title: str, curves: Sequence[Curve], limits: tuple[float, float], last: int, ideal: float | None, place: str = ""
 ) -> str:
-    """An SVG of fixed proportions. ideal: a dashed line, what real rows reach. Empty curves are left out."""
+    """An SVG of fixed proportions. ideal: a dashed line, what real rows reach. Empty curves are left out.
+
+    place: attributes that put it somewhere in another SVG.
+    """
     low, high = limits
 
     def x(t: float) -> float:
@@ -47,7 +55,7 @@ def chart(
         return " ".join(f"{x(p['t']):.1f},{y(p[key]):.1f}" for p in points)
 
     parts = [
-        f'<svg class="curves" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{esc(_spoken(title, curves), 900)}">'
+        f'<svg class="curves" {place}viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{esc(_spoken(title, curves), 900)}">'
     ]
     for v in (low, (low + high) / 2, high):
         parts.append(f'<line class="rail" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y(v):.1f}" y2="{y(v):.1f}"/>')
@@ -68,7 +76,7 @@ def chart(
             dot = f'<circle cx="{x(p["t"]):.1f}" cy="{y(p["median"]):.1f}" r="2.2"><title>{esc(told, 300)}</title></circle>'
             parts.append(dot)
         parts.append("</g>")
-    return f'<figure class="panel"><figcaption>{esc(title)}</figcaption>{"".join(parts)}</svg></figure>'
+    return "".join(parts) + "</svg>"
 
 
 def _spoken(title: str, curves: Sequence[Curve]) -> str:

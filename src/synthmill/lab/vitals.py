@@ -13,7 +13,11 @@ from synthmill.plugins import Evidence, Measure, build
 from synthmill.schema import Schema
 from synthmill.tables.encode import NUMERIC, numbers
 
-METRICS: tuple[dict[str, Any], ...] = ({"use": "coverage"}, {"use": "detection"}, {"use": "utility", "alone": True})
+METRICS: tuple[dict[str, Any], ...] = (
+    {"use": "coverage"},
+    {"use": "detection", "kernel": False},
+    {"use": "utility", "alone": True},
+)
 SHOWN = (
     "coverage.tails",
     "coverage.alpha_precision",
