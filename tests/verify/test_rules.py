@@ -44,6 +44,10 @@ def judged(*rules: str, **options) -> tuple[list[int], list[str | None]]:
         ("x LIKE '%over%' OR sex IN ('M', 'F')", [0, 0, 0, 0]),  # a window's word inside a text is text
         ("x <> 'SELECT MAX(age)'", [0, 0, 0, 0]),
         ("born > DATE '2010-01-01' AND seen < TIMESTAMP '2012-01-01 00:00:00'", [1, 0, 0, 0]),
+        ("EXTRACT(YEAR FROM born) > 2010", [1, 0, 0, 0]),
+        ("seen - born > INTERVAL '5 days'", [0, 0, 0, 0]),
+        ("born > DATE '2010-06-01' AND born <> seen", [1, 0, 0, 0]),
+        ("CASE WHEN age > 1 THEN born ELSE NULL END IS NULL", [1, 1, 0, 1]),
         ('GREATEST(age, "hours-per-week") < 30', [0, 0, 0, 1]),
         ("LENGTH(x) = 1 AND age + 1 > 17.5", [1, 0, 0, 0]),
     ],
@@ -123,6 +127,14 @@ def test_a_rule_sees_one_row_alone(rule):
         ("seen < '2010-01-01 10:00:00'", "write TIMESTAMP '2010-01-01 10:00:00'$"),
         ("born > 'May'", "a date is written DATE '2010-01-31'"),
         ("born > DATE '2010-01-01' AND x > 3", "cannot be computed"),
+        ("born > 2010", "compares Date with a number; a date is written DATE '2010-01-31', its year is EXTRACT"),
+        ("2010 <= born", "compares Date with a number"),
+        ("age > 3 OR NOT (sex = 'F' AND born = age)", "compares Date with a number"),
+        ("born BETWEEN 2010 AND 2020", "compares Date with a number"),
+        ("born IS DISTINCT FROM 5", "compares Date with a number"),
+        ("seen < 20100101", "compares Datetime with a number; a time is written TIMESTAMP"),
+        ("seen - born > 5", "compares Duration with a number; a span of time is written INTERVAL '5 days'"),
+        ("CASE WHEN age > 1 THEN born ELSE 5 END IS NULL", "mixes Date with a number"),
     ],
 )
 def test_a_wrong_rule_is_refused_in_one_sentence_that_quotes_it(rule, sentence):
@@ -207,3 +219,8 @@ def test_rules_agree_with_python_on_any_column(values, limit):
     frame = pl.DataFrame({"a": values}, schema={"a": pl.Int64})
     status = Rules([f"a >= {limit} OR a = -2"]).judge(frame).status.to_list()
     assert status == [int(v is not None and not (v >= limit or v == -2)) for v in values]
+
+
+def test_a_date_compared_with_a_number_is_refused_before_there_is_a_row():
+    with pytest.raises(Refusal, match="compares Date with a number"):
+        Rules(["born > 2010"]).expect({"born": pl.Date()})

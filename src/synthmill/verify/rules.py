@@ -29,6 +29,13 @@ _AGGREGATE = re.compile(
 _ISO = re.compile(r"'(\d{4}-\d\d-\d\d)([ T]\d\d[^']*)?'")
 _WHY = {"select": "is a subquery", "over": "looks at other rows"}
 
+_COMPARISONS = {"Eq", "EqValidity", "Gt", "GtEq", "Lt", "LtEq", "NotEq", "NotEqValidity"}
+_WRITTEN = {
+    "Date": "a date is written DATE '2010-01-31', its year is EXTRACT(YEAR FROM ...)",
+    "Datetime": "a time is written TIMESTAMP '2010-01-31 12:00:00', its year is EXTRACT(YEAR FROM ...)",
+    "Duration": "a span of time is written INTERVAL '5 days'",
+    "Time": "a time of day is written TIME '12:00:00'",
+}
 _NODES = {"Alias", "BinaryExpr", "Cast", "Column", "Eval", "Function", "Literal", "Ternary"}
 _FAMILIES = {
     "ListExpr",
@@ -236,9 +243,7 @@ def _parse(text: str) -> pl.Expr:
 
 def _across_rows(node: Any) -> str | None:
     """The first part of an expression that is not known to be elementwise."""
-    kind: str
-    body: Any
-    kind, body = next(iter(node.items())) if isinstance(node, dict) else (str(node), {})
+    kind, body = _node(node)
     if kind not in _NODES:
         inner = next(iter(body)) if kind == "Agg" and isinstance(body, dict) else kind
         return str(inner).upper()
@@ -252,6 +257,11 @@ def _across_rows(node: Any) -> str | None:
         if not allowed or name in _ACROSS_ROWS:
             return str(name if family == "Boolean" else family).upper()
     return next((found for part in _inputs(kind, body) if (found := _across_rows(part))), None)
+
+
+def _node(tree: Any) -> tuple[str, Any]:
+    """The kind of an expression's outermost part, and what it is made of."""
+    return next(iter(tree.items())) if isinstance(tree, dict) else (str(tree), {})
 
 
 def _inputs(kind: str, body: Any) -> list[Any]:
@@ -293,6 +303,30 @@ def _check_type(text: str, e: pl.Expr, sample: pl.DataFrame) -> None:
         raise Refusal(f"rule `{text}` cannot be computed where {types}: {_brief(error)}") from None
     if dtype not in (pl.Boolean, pl.Null):
         raise Refusal(f"rule `{text}` is not a condition: it gives {dtype}, not true or false")
+    _check_dates(text, e, sample)
+
+
+def _check_dates(text: str, e: pl.Expr, sample: pl.DataFrame) -> None:
+    """Polars compares a date with a number by the days or microseconds it is stored as, which nobody means."""
+    parts = e.meta.pop()
+    kind, body = _node(json.loads(e.meta.serialize(format="json")))
+    if kind == "Ternary" or (kind == "BinaryExpr" and body["op"] in _COMPARISONS):
+        types = [_type_of(part, sample) for part in parts]
+        dated = next((t for t in types if t is not None and t.is_temporal()), None)
+        if dated is not None and any(t is not None and t.is_numeric() for t in types):
+            what = "mixes" if kind == "Ternary" else "compares"
+            said = str(dated.base_type())
+            raise Refusal(f"rule `{text}` {what} {said} with a number; {_WRITTEN[said]}")
+    for part in parts:
+        _check_dates(text, part, sample)
+
+
+def _type_of(e: pl.Expr, sample: pl.DataFrame) -> pl.DataType | None:
+    """None where a part means nothing alone, such as an element within a list."""
+    try:
+        return sample.lazy().select(e.alias("part")).collect_schema()["part"]
+    except _POLARS:
+        return None
 
 
 def _date_hint(text: str) -> str:
