@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 import synthmill
+from synthmill.lineage import source_digest
+from synthmill.plugins import load_object
 from synthmill.refusal import Refusal
 
 GENERATOR = """
@@ -72,6 +75,67 @@ def test_an_edited_plugin_or_function_is_another_run(folder: Path, file: str, te
     with pytest.raises(Refusal, match="other plugin code"):
         synthmill.make(folder / "spec.yaml", folder / "run")
     assert synthmill.make(folder / "spec.yaml", folder / "run", fresh=True).accepted == 300
+
+
+HELPED = """
+from helpers.mint import SIDES
+
+def fine(row):
+    import purse  # as late as that
+    return row['x'] < SIDES + purse.MORE
+"""
+
+
+def test_an_edited_module_that_own_code_imports_is_another_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(folder)
+    (folder / "judge.py").write_text(HELPED)
+    (folder / "helpers").mkdir()
+    files = {
+        "helpers/__init__.py": "",
+        "helpers/mint.py": "from .metal import WEIGHT\n\nSIDES = WEIGHT\n",
+        "helpers/metal.py": "WEIGHT = 4\n",
+        "purse.py": "MORE = 1\n",
+    }
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    (folder / "stranger.py").write_text("nobody = 'imports this'\n")
+    synthmill.make(folder / "spec.yaml", folder / "run")
+    (folder / "stranger.py").write_text("nobody = 'cares'\n")
+    assert synthmill.make(folder / "spec.yaml", folder / "run").accepted == 300
+    for name, text in files.items():
+        (folder / name).write_text(text + "# edited\n")
+        with pytest.raises(Refusal, match="other plugin code"):
+            synthmill.make(folder / "spec.yaml", folder / "run")
+        (folder / name).write_text(text)
+    assert synthmill.make(folder / "spec.yaml", folder / "run").accepted == 300
+    for module in [m for m in sys.modules if m.split(".")[0] in ("helpers", "purse")]:
+        del sys.modules[module]
+
+
+def test_of_a_package_its_own_modules_count_and_no_neighbours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "minters").mkdir()
+    files = {
+        "minters/__init__.py": "",
+        "minters/own.py": "import minters.coins\nimport neighbour\n\ndef fine(row):\n    return True\n",
+        "minters/coins.py": "from . import alloy\n",
+        "minters/alloy.py": "from minters import own\n",
+        "neighbour.py": "",
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    fine = load_object("minters.own:fine", "test")
+    before = source_digest(fine)
+    for name, text in files.items():
+        if name != "minters/own.py":  # its source is what Python has read
+            (tmp_path / name).write_text(text + "# edited\n")
+            assert (source_digest(fine) != before) == name.startswith("minters"), name
+            (tmp_path / name).write_text(text)
+    assert source_digest(fine) == before
+    (tmp_path / "minters/coins.py").write_text("this is (no Python")
+    assert source_digest(fine) not in (before, "unknown")
+    for module in [m for m in sys.modules if m.split(".")[0] in ("minters", "neighbour")]:
+        del sys.modules[module]
 
 
 def test_a_run_of_an_own_generator_is_sampled_and_extended_from_any_folder(folder: Path) -> None:

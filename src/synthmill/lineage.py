@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import polars as pl
 
 from .frame import digest, seed_of
+from .plugins import BY_FILE
 from .refusal import Refusal
 
 ROWS = {"_k": pl.UInt32(), "_i": pl.UInt32(), "_cell": pl.Int32(), "_score": pl.Float32()}
@@ -47,13 +50,15 @@ def version_of(plugin: object) -> str:
 
 def source_digest(thing: Any) -> str:
     """12 hex digits of the source of the module that defines a class or function, with the project's own mathematics that
-    it builds on; at a prompt, of its own source."""
+    it builds on, and the modules of the user's own that it imports; at a prompt, of its own source."""
     module = inspect.getmodule(thing)
-    parts = [thing] if module is None or module.__name__ == "__main__" else _built_on(module)
+    alone = module is None or module.__name__ == "__main__"
+    parts = [thing] if module is None or alone else _built_on(module)
     try:
-        return digest([inspect.getsource(p) for p in parts])[:12]
+        sources = [inspect.getsource(p) for p in parts]
     except (OSError, TypeError):
         return "unknown"
+    return digest(sources, *([] if module is None or alone else _imported(module)))[:12]
 
 
 def _built_on(module: ModuleType) -> list[ModuleType]:
@@ -68,6 +73,51 @@ def _built_on(module: ModuleType) -> list[ModuleType]:
                 found[name] = sys.modules[name]
                 waiting.append(sys.modules[name])
     return [module, *(found[n] for n in sorted(found) if n != module.__name__)]
+
+
+def _imported(module: ModuleType) -> list[tuple[str, str]]:
+    """(place, source) of the user's own files that a module imports, and those import, as their text says: in its
+    package, or beside and below a file that is in none. Installed libraries have versions of their own."""
+    file = Path(module.__file__ or "").resolve()
+    name = "" if module.__name__.startswith(BY_FILE) else module.__name__
+    depth = name.count(".") + (file.name == "__init__.py")
+    root = file.parents[min(depth, len(file.parents) - 1)]
+    inside = root / name.split(".")[0] if depth else root
+    if name.split(".")[0] in _OTHERS or _INSTALLED & set(file.parts):
+        return []
+    found, waiting = {file: ""}, [file]
+    while waiting:
+        here = waiting.pop()
+        for other in _imports(here, root):
+            if other not in found and inside in other.parents and not _INSTALLED & set(other.relative_to(root).parts):
+                found[other] = other.read_text("utf-8", errors="replace")
+                waiting.append(other)
+    return sorted((f.relative_to(root).as_posix(), text) for f, text in found.items() if f != file)
+
+
+_OTHERS = {"synthmill", *sys.stdlib_module_names}
+_INSTALLED = {"site-packages", "dist-packages"}
+
+
+def _imports(file: Path, root: Path) -> Iterator[Path]:
+    """The files under `root` that a file's import statements may mean; a package stands for its `__init__.py`."""
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [(root, alias.name.split(".")) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = file.parents[min(node.level, len(file.parents)) - 1] if node.level else root
+            origin = node.module.split(".") if node.module else []
+            names = [(base, [*origin, alias.name]) for alias in node.names]
+        else:
+            continue
+        for base, parts in names:
+            for k in range(0 if base != root else 1, len(parts) + 1):
+                place = base.joinpath(*parts[:k])
+                yield from (f for f in (place / "__init__.py", place.with_name(f"{place.name}.py")) if f.is_file())
 
 
 def request_seed(seed: int, uses: list[str], cell: str, ordinal: int, *stream: object) -> int:
