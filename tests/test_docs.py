@@ -18,12 +18,12 @@ import synthmill
 from synthmill.cli import _parser
 from synthmill.data import adult
 from synthmill.plugins import FAMILIES, describe, find, known, parameters
-from synthmill.spec import BlendNeed, Budget, Cover, EngineNeed, Fill, RealNeed, Spec, load_spec, parse_spec
+from synthmill.spec import BlendNeed, Budget, Cover, EngineNeed, Fill, GuardNeed, RealNeed, Spec, load_spec, parse_spec
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 SECTIONS: dict[str, type[BaseModel]] = {
-    "spec": Spec, "real": RealNeed, "cover": Cover, "blend": BlendNeed, "fill": Fill, "engine": EngineNeed, "budget": Budget,
+    "spec": Spec, "real": RealNeed, "cover": Cover, "blend": BlendNeed, "guard": GuardNeed, "fill": Fill, "engine": EngineNeed, "budget": Budget,
 }  # fmt: skip
 README = DOCS.parent / "README.md"
 page_names = pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(DOCS)))

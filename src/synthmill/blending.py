@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,6 +18,9 @@ from .frame import payload, rng_of
 from .refusal import Refusal, choices
 from .run import atomic, write_parquet
 from .spec import BlendNeed
+
+MOST = 0.3
+"""Share of synthetic records above which a blend gets a note."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,8 @@ class Blend:
 
 
 def blend(synthetic: pl.DataFrame, real: pl.DataFrame, need: BlendNeed, seed: int, cells: Sequence[Cell] = ()) -> Blend:
-    """Mixes so that `need.real` of the whole is real. Where either side is too small the whole shrinks, and a note says so.
+    """Mixes so that `need.real` of the whole is real: at least (regime accumulate, which keeps every real record) or
+    exactly (replace). Where a side is too small the whole shrinks, and a note says so; so it does of much synthetic data.
 
     real: training records with `_id`, `_depth`; the holdout is never among them. Rows are drawn without replacement.
     Columns are those of both sides, in the real data's types. Raises Refusal where the sides do not fit together.
@@ -58,7 +62,8 @@ def blend(synthetic: pl.DataFrame, real: pl.DataFrame, need: BlendNeed, seed: in
     parts: dict[str, list[pl.DataFrame]] = {k: [f.clear()] for k, f in sides.items()}
     for place, (cell, total) in enumerate(zip(groups, totals, strict=True)):
         have = {k: np.flatnonzero(at[k] == cell.index) for k in sides}
-        take, note = _take(len(have["synthetic"]), len(have["real"]), need.real, total)
+        mix = _add if need.regime == "accumulate" and 0 < need.real < 1 else _take
+        take, note = mix(len(have["synthetic"]), len(have["real"]), need.real, total)
         notes += [f"{cell.label}: {note}" if cell.levels else note] if note else []
         for k, n in zip(("synthetic", "real"), take, strict=True):
             rows = rng_of(seed, "blend", k, place).permutation(have[k])[:n]
@@ -67,7 +72,18 @@ def blend(synthetic: pl.DataFrame, real: pl.DataFrame, need: BlendNeed, seed: in
     chosen = {k: pl.concat(parts[k]).with_columns(_weight=pl.lit(w)) for k, w in weights.items()}
     ours = ("_id", "_origin", "_depth", "_weight")
     frame = pl.concat([chosen[k].select(*columns, *ours) for k in ("real", "synthetic")])
-    return Blend(frame, chosen["real"].height, chosen["synthetic"].height, tuple(notes))
+    made = Blend(frame, chosen["real"].height, chosen["synthetic"].height, tuple(notes))
+    return replace(made, notes=(*made.notes, *_much(made)))
+
+
+def _much(made: Blend) -> list[str]:
+    share = made.synthetic / max(1, made.real + made.synthetic)
+    if not made.real or share <= MOST + 0.005:
+        return []
+    return [
+        f"{share:.0%} of the blend is synthetic, more than the {MOST:.0%} that rarely do harm; `synthmill blend-sweep` "
+        "measures what a share is worth"
+    ]
 
 
 def _common(synthetic: pl.DataFrame, real: pl.DataFrame) -> tuple[list[str], list[str]]:
@@ -88,6 +104,22 @@ def _typed(synthetic: pl.DataFrame, real: pl.DataFrame, columns: Sequence[str]) 
             types = f"{synthetic[name].dtype} in the synthetic and {real[name].dtype} in the real table"
             raise Refusal(f"blend: column '{name}' is {types}, and the values do not carry over") from None
     return synthetic.with_columns(pl.col("_depth").cast(real["_depth"].dtype))
+
+
+def _add(synthetic: int, real: int, share: float, total: int | None) -> tuple[tuple[int, int], str]:
+    """Every real record, and as many synthetic ones beside them as leave `share` of the whole real. total: the whole then
+    is so many, as the share says where both sides allow."""
+    part = Fraction(share).limit_denominator(10**9)
+    if total is None:
+        added = min(synthetic, math.floor(real * (1 - part) / part))
+        whole = real + added
+        more = added < synthetic
+        note = f"{real:,} real records allow {whole:,} of {synthetic + real:,} at {share:.0%} real; the blend shrank"
+        return (added, real), note if more else ""
+    added = min(synthetic, total - round(total * part), math.floor(real * (1 - part) / part))
+    kept = min(real, total - added)
+    note = f"{real:,} real and {synthetic:,} synthetic records allow {added + kept:,} of {total:,} at {share:.0%} real or more"
+    return (added, kept), note if added + kept < total else ""
 
 
 def _take(synthetic: int, real: int, share: float, total: int | None) -> tuple[tuple[int, int], str]:

@@ -16,11 +16,16 @@ from .spec import Budget, EngineNeed, Fill
 
 @dataclass
 class Station:
-    """A check with the name it is reported under. at: where in the spec it stands, such as `verify.1: rules`."""
+    """A check with the name it is reported under. at: where in the spec it stands, such as `verify.1: rules`.
+
+    tpr, fpr: the rates at which it passes right and wrong records, where the spec declares them.
+    """
 
     use: str
     plugin: Any
     at: str = ""
+    tpr: float | None = None
+    fpr: float | None = None
 
     @property
     def remembers(self) -> bool:

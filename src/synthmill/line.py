@@ -15,6 +15,7 @@ from .cells import ANY, Assign
 from .engine import Engine, Failure, overdue
 from .engine.signals import Overdue, deadline, undisturbed
 from .frame import Status, payload, synthetic_ids
+from .guards import TURNED, turned
 from .job import Job, Progress, Watch
 from .lineage import REQUESTS
 from .plugins import FAILURES, Alarm, Request, sentence
@@ -91,6 +92,7 @@ class Filling:
         try:
             while not self.stopped and self._rounds(engine, adaptive=need.kind == "auto"):
                 pass
+            self.warnings = [w for w in self.warnings if TURNED not in w] + turned(self.job.stations, self.tally)
             with undisturbed():
                 self._save(last=True)
         except KeyboardInterrupt:

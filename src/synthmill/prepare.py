@@ -15,9 +15,10 @@ from .compose import Maker, maker
 from .constraints import Combinations, Unique, check_types, parse
 from .cover import cells_of
 from .fitting import Fitting
+from .guards import anchored, declared
 from .job import Job, Station
 from .lineage import Source, depth_after, version_of
-from .plugins import blamed, build, relative_to
+from .plugins import blamed, build, find, parameters, relative_to
 from .real import Real, from_frame, load
 from .refusal import Refusal
 from .run import Run
@@ -151,6 +152,9 @@ def prepare(spec: Spec, source: str = "spec", base: Path | None = None, given: A
         raise Refusal(
             f"{source}: blend: there is no real data to blend in; add 'real: {{path: ...}}' or remove 'blend'"
         )
+    depth = depth_after([real.depth] if real and made.needs_real else [])
+    if real is not None and made.needs_real:
+        anchored(spec.guard, real, depth, source)
     cells = _cells(spec, real, made, source)
     job = Job(
         seed=spec.seed,
@@ -159,7 +163,7 @@ def prepare(spec: Spec, source: str = "spec", base: Path | None = None, given: A
         verify=verify,
         filters=filters,
         monitors=monitors,
-        depth=depth_after([real.depth] if real and made.needs_real else []),
+        depth=depth,
         max_attempts=spec.cover.max_attempts,
         fill=spec.fill,
         engine=spec.engine,
@@ -266,10 +270,13 @@ def _stations(family: str, uses: Sequence[Use], source: str) -> list[Station]:
     """Named as declared; a second `rules` is `rules.2`, so that everything said of a check is said of one."""
     names = [str(u["use"]) for u in uses]
     seen = [names[: j + 1].count(n) for j, n in enumerate(names)]
-    return [
-        Station(n if k == 1 else f"{n}.{k}", build(family, u, f"{source}: {family}.{j}"), f"{family}.{j}: {n}")
-        for j, (n, k, u) in enumerate(zip(names, seen, uses, strict=True))
-    ]
+    out = []
+    for j, (n, k, u) in enumerate(zip(names, seen, uses, strict=True)):
+        at = f"{source}: {family}.{j}"
+        own = list(parameters(find(family, n, at))) if family != "monitor" else list(u)
+        config, known = declared(u, own, f"{at}: {n}")
+        out.append(Station(n if k == 1 else f"{n}.{k}", build(family, config, at), f"{family}.{j}: {n}", **known))
+    return out
 
 
 def _cells(spec: Spec, real: Real | None, made: Maker, source: str) -> list[Cell]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from .frame import Keys, digest, rng_of, row_keys
 from .refusal import Refusal, choices
+from .run import Run
 from .schema import Schema
 from .spec import RealNeed
 from .tables.infer import infer, observed, prepare
@@ -47,10 +48,10 @@ def load(need: RealNeed, base: Path, seed: int) -> Real:
     if need.path is None:
         raise Refusal("real.path: is needed: the file or database with the real data")
     source = _place(need.path, base)
-    frame = read(source, need.table, need.missing)
+    frame = _table(source, need)
     own = None
     if isinstance(need.holdout, str):
-        own = read(_place(need.holdout, base), need.table, need.missing)
+        own = _table(_place(need.holdout, base), need)
     return _anchor(frame, own, need, re.sub(r"//[^@/]*@", "//", need.path), seed)
 
 
@@ -86,6 +87,13 @@ def real_ids(frame: pl.DataFrame, entity: str | None, source: str, key: bytes) -
     parts = zip(keys.tolist(), _occurrence(keys).tolist(), strict=True)
     ids = [hmac.digest(key, f"{source}\0{k:x}\0{i}".encode(), "sha256").hex()[:24] for k, i in parts]
     return pl.Series("_id", ids, dtype=pl.String)
+
+
+def _table(source: str | Path, need: RealNeed) -> pl.DataFrame:
+    """A file or database; or a finished run's records, whose `_depth` says that they are synthetic."""
+    if isinstance(source, Path) and (source / "manifest.json").is_file():
+        return plain(Run.open(source).data(), str(source), need.missing)
+    return read(source, need.table, need.missing)
 
 
 def _place(path: str, base: Path) -> str | Path:

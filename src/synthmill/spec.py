@@ -84,10 +84,18 @@ class Budget(Part):
     megabytes: Annotated[float, Field(gt=0)] | None = None
 
 
-class BlendNeed(Part):
-    """real: share of the whole that is real. per_cell: that share within each cell. max_depth: oldest synthetic generation let in."""
+class GuardNeed(Part):
+    """max_depth: last generation that may be made. anchor: least share of train that is real where any of it is synthetic."""
 
-    real: Annotated[float, Field(ge=0, le=1)] = 0.5
+    max_depth: Annotated[int, Field(ge=1)] = 3
+    anchor: Annotated[float, Field(ge=0, le=1)] = 0.1
+
+
+class BlendNeed(Part):
+    """real: share of the whole that is real, at least; regime: whether every real record stays, or the share is exact. per_cell: that share within each cell. max_depth: oldest synthetic generation let in."""
+
+    real: Annotated[float, Field(ge=0, le=1)] = 0.7
+    regime: Literal["accumulate", "replace"] = "accumulate"
     per_cell: bool = False
     total: Annotated[int, Field(gt=0)] | None = None
     max_depth: Annotated[int, Field(ge=1)] | None = None
@@ -139,6 +147,7 @@ class Spec(Part):
     verify: list[Use] = []
     filter: list[Use] = []
     monitor: list[Use] = []
+    guard: GuardNeed = GuardNeed()
     blend: BlendNeed | None = None
     evaluate: list[Use] = []
     release: dict[str, Bar] = {}
@@ -302,5 +311,6 @@ def _part(keys: list[str]) -> type[Part]:
         "engine": EngineNeed,
         "budget": Budget,
         "blend": BlendNeed,
+        "guard": GuardNeed,
     }
     return parts.get(keys[0], Bar)
