@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 import yaml
 
+import synthmill
 from synthmill.data import adult, adult_path
 from synthmill.plugins import build
 from synthmill.proposal import propose
@@ -56,7 +57,6 @@ def test_every_part_is_configured_rightly_and_the_rules_hold(tmp_path: Path) -> 
         for use in getattr(spec, family):
             plugin = build("measure" if family == "evaluate" else family, use)
             if use["use"] == "rules":
-                assert '"from" <= "unit to"' in use["all"]
                 assert '"price" >= 0' in use["all"]
                 assert not plugin.judge(SHOP).status.sum()
 
@@ -69,18 +69,21 @@ def test_whether_synthetic_rows_are_welcome_is_for_the_user_to_say(tmp_path: Pat
         load(spec.real, tmp_path, 0)
 
 
-def test_exact_relations_are_told_though_not_asked_for(tmp_path: Path) -> None:
+def test_constraints_that_hold_are_proposed_and_can_be_made(tmp_path: Path) -> None:
     price, fee = SHOP["price"], pl.Series(RNG.integers(1, 50, N)) / 4
-    frame = SHOP.with_columns(fee=fee, total=(price + fee).round(2), days=pl.col("unit to") - pl.col("from"))
+    frame = SHOP.with_columns(fee=fee, total=(price + fee).round(2))
     frame = frame.with_columns(land=pl.col("state").replace_strict({"yes": 1}, default=2))
     text, spec = _spec(tmp_path, frame)
-    for told in (
-        'ABS("total" - "price" - "fee") < 0.005',
-        '"unit to" = "from" + "days"',
-        '"state" decides "land"',
-    ):
-        assert f"#   {told}" in text
-    assert all("total" not in r or ">=" in r or "<=" in r for u in spec.verify for r in u.get("all", []))
+    assert spec.constraints == [
+        {"inequality": ["from", "unit to"]},
+        {"total": "total", "plus": ["price", "fee"]},
+        {"combinations": ["state", "land"]},
+        {"unique": ["order_id"]},
+    ]
+    assert "Each holds in all 2,000 real rows" in text
+    prepared = synthmill.check(tmp_path / "spec.yaml")
+    assert not any("break" in note for note in prepared.notes)
+    assert _spec(tmp_path, SHOP.head(200))[1].constraints == []
 
 
 def test_what_is_made_up_and_may_yet_be_real_is_said(tmp_path: Path) -> None:

@@ -7,22 +7,20 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
-from .frame import rng_of
 from .real import from_frame
 from .refusal import Refusal, choices
 from .schema import Column, Schema
 from .tables.interval import entities
 from .tables.personal import COMMON
 from .tables.read import read
-from .tables.relations import decisions, sums
+from .tables.relations import discover
 
 _TARGETS = (
     "target", "label", "class", "outcome", "y", "income", "churn", "churned", "default", "fraud", "is_fraud", "response",
@@ -39,13 +37,20 @@ _PROOF = 800
 """With fewer held-out rows the gap to a real table's model is mostly chance."""
 _TELLING = 0.75
 """An attack that scores better than this has found out who took part; a laxer bar would promise nothing."""
-_RULE_PAIRS, _PAIR_COLUMNS = 8, 40
+_CONSTRAINTS = 24
+"""More of them than this nobody reads."""
 
 
 def propose(
-    path: str | Path, *, table: str | None = None, target: str | None = None, out: str | Path | None = None
+    path: str | Path,
+    *,
+    table: str | None = None,
+    target: str | None = None,
+    out: str | Path | None = None,
+    cover: Sequence[str] | None = None,
 ) -> str:
     """The text of a spec for a table. out: where it will be written; the table's path is made relative to that.
+    cover: the lines of that section, for who knows better which records are needed.
 
     Numbers in it are rounded outwards and small groups are not named, so that no single record can be read from it.
     Raises Refusal for a table that cannot be read and a target that is not there.
@@ -60,9 +65,10 @@ def propose(
         schema = from_frame(frame, columns={str(guess): "categorical"}, holdout=None, accept_synthetic=True).schema
     parts = [
         _head(path, table, out, train, schema, guess, why, real.depth),
-        _cover(train, schema, guess),
+        _constraints(train, schema),
+        cover if cover is not None else _cover(train, schema, guess),
         _generate(schema),
-        _verify(train, schema),
+        _verify(schema),
         _rest(guess, train.height),
     ]
     return "\n".join(itertools.chain.from_iterable(parts)) + "\n"
@@ -81,21 +87,21 @@ def _head(path: str | Path, table: str | None, out: str | Path | None, train: pl
     yield "seed: 1"
     yield ""
     yield "real:"
-    yield f"  path: {_yaml(shown)}"
+    yield f"  path: {yaml_value(shown)}"
     if table:
-        yield f"  table: {_yaml(table)}"
+        yield f"  table: {yaml_value(table)}"
     if target:
-        yield f"  target: {_yaml(target)}  # {why}"
+        yield f"  target: {yaml_value(target)}  # {why}"
         if (
             schema[target].kind == "categorical"
             and schema[target].polars.is_integer()
             and len(schema[target].levels) > 2
         ):
-            yield f"  columns: {{{_yaml(target)}: categorical}}  # classes, not quantities: it has few values"
+            yield f"  columns: {{{yaml_value(target)}: categorical}}  # classes, not quantities: it has few values"
     else:
         yield "  # target: column  # what a model would predict; none was found to guess"
     if entity := _entity(train, schema):
-        yield f"  entity: {_yaml(entity)}  # rows with the same {entity} stay together when some are held out"
+        yield f"  entity: {yaml_value(entity)}  # rows with the same {entity} stay together when some are held out"
     yield "  holdout: 0.2  # never seen by anything that learns; or the path of your own held-out file"
     if depth:
         yield "  # accept_synthetic: true  # some of these rows were made, not measured: is that meant?"
@@ -167,7 +173,7 @@ def _cover(train: pl.DataFrame, schema: Schema, target: str | None) -> Iterator[
     if first and len(levels) > 1:
         shares = ", ".join(f"{v} {_percent(p)}" for v, p in levels)
         yield "  axes:"
-        yield f"    {_yaml(first.name)}: {_yaml([v for v, _ in levels])}  # among the real rows: {shares}"
+        yield f"    {yaml_value(first.name)}: {yaml_value([v for v, _ in levels])}  # among the real rows: {shares}"
         yield f"  quota: {max(100, min(5_000, int(round(train.height / len(levels), -2))))}  # accepted records per cell"
     else:
         yield f"  total: {max(100, min(10_000, int(round(train.height, -2))))}"
@@ -175,7 +181,7 @@ def _cover(train: pl.DataFrame, schema: Schema, target: str | None) -> Iterator[
     if rare:
         yield "  # Rare groups, each a candidate for an axis of its own:"
         for c, v, p in sorted(rare, key=lambda r: r[2])[:8]:
-            yield f"  #   {_yaml(c.name)}: [{_yaml(v)}]  # {_percent(p)}"
+            yield f"  #   {yaml_value(c.name)}: [{yaml_value(v)}]  # {_percent(p)}"
     yield ""
 
 
@@ -203,38 +209,32 @@ def _generate(schema: Schema) -> Iterator[str]:
     yield ""
 
 
-def _verify(train: pl.DataFrame, schema: Schema) -> Iterator[str]:
-    rules = [*_bounds(schema), *_orders(train, schema)]
+def _constraints(train: pl.DataFrame, schema: Schema) -> Iterator[str]:
+    found = discover(train, schema)
+    if not found:
+        return
+    yield f"# Each holds in all {train.height:,} real rows, and is then drawn by construction; strike out what is chance."
+    yield "constraints:"
+    for c in found[:_CONSTRAINTS]:
+        parts = (
+            f"{k}: {yaml_value(v) if isinstance(v, list | str) else str(v).lower()}" for k, v in c.to_json().items()
+        )
+        yield f"  - {{{', '.join(parts)}}}"
+    if len(found) > _CONSTRAINTS:
+        yield f"  # and {len(found) - _CONSTRAINTS} more of their kind"
+    yield ""
+
+
+def _verify(schema: Schema) -> Iterator[str]:
+    rules = list(_bounds(schema))
     yield "verify:"
     yield "  - use: schema"
     if rules:
         yield "  - use: rules  # each holds in every real row; strike out what is chance, add what you know"
         yield "    all:"
         for rule in rules:
-            yield f"      - {_yaml(rule)}"
-    if relations := [*_sums(train, schema), *_decisions(train, schema)]:
-        yield "  # These hold in every real row too, but a generator that does not know them rarely meets them by chance:"
-        yield from (f"  #   {r}" for r in relations[:_RULE_PAIRS])
+            yield f"      - {yaml_value(rule)}"
     yield ""
-
-
-def _sums(train: pl.DataFrame, schema: Schema) -> Iterator[str]:
-    for total, a, b in sums(train, schema.of("integer", "decimal")):
-        digits = max(schema[n].digits for n in (total, a, b))
-        names = [_column(n) for n in (total, a, b)]
-        if digits:
-            yield f"ABS({' - '.join(names)}) < {0.5 * 10.0**-digits:.{digits + 1}f}"
-        else:
-            yield f"{names[0]} = {names[1]} + {names[2]}"
-
-
-def _decisions(train: pl.DataFrame, schema: Schema) -> Iterator[str]:
-    found = decisions(train, schema.of("categorical", "boolean", "integer"))
-    for a, b in found:
-        if (b, a) not in found:
-            yield f"{_column(a)} decides {_column(b)}"
-        elif a < b:
-            yield f"{_column(a)} and {_column(b)} say the same"
 
 
 def _bounds(schema: Schema) -> Iterator[str]:
@@ -242,25 +242,6 @@ def _bounds(schema: Schema) -> Iterator[str]:
     for c in schema:
         if c.kind in ("integer", "decimal") and c.low is not None and c.high is not None and 0 <= c.low <= c.high / 4:
             yield f"{_column(c.name)} >= 0"
-
-
-def _orders(train: pl.DataFrame, schema: Schema) -> list[str]:
-    """a <= b wherever both are known, for columns of one scale: rows paired at random would break it often."""
-    found: list[tuple[str, str]] = []
-    for kinds in (("integer", "decimal"), ("datetime",)):
-        names = schema.of(*kinds)[:_PAIR_COLUMNS]
-        x = {n: train[n].to_physical().cast(pl.Float64).to_numpy() for n in names}
-        for a, b in itertools.permutations(names, 2):
-            if train[a].dtype.is_temporal() and train[a].dtype != train[b].dtype:
-                continue
-            known = ~(np.isnan(x[a]) | np.isnan(x[b]))
-            low, high = x[a][known], x[b][known]
-            if len(low) < 100 or (low > high).any() or not (low < high).any():
-                continue
-            if (low[rng_of("init", a, b).permutation(len(low))] > high).mean() >= 0.05:
-                found.append((a, b))
-    chained = {(a, c) for (a, b), (b2, c) in itertools.product(found, found) if b == b2}
-    return [f"{_column(a)} <= {_column(b)}" for a, b in found if (a, b) not in chained][:_RULE_PAIRS]
 
 
 def _column(name: str) -> str:
@@ -299,10 +280,10 @@ def _too_few(held: int) -> str:
     return f"about {held} held-out rows may be too few to prove it"
 
 
-def _yaml(value: Any) -> str:
+def yaml_value(value: Any) -> str:
     """A value as it may stand in one line of YAML: plain where that is safe, else in quotes."""
     if isinstance(value, list):
-        return "[" + ", ".join(_yaml(v) for v in value) + "]"
+        return "[" + ", ".join(yaml_value(v) for v in value) + "]"
     if isinstance(value, str) and re.fullmatch(r"[A-Za-z][\w./-]*", value) and value.lower() not in _YAML_WORDS:
         return value
     if isinstance(value, str) and "'" not in value and value.isprintable():
