@@ -213,6 +213,13 @@ def test_each_metric_sees_what_it_asks_for():
     assert evaluate(UNIFORM, REAL, uses, cells=CELLS[:1]).notes == ()
 
 
+def test_many_cells_are_counted_not_named():
+    cells = grid({"job": ["cook", "clerk", "judge"], "town": ["aa", "bb", "cc", "zz"]}, 100)
+    large = replace(REAL, train=people(9000, "t"), holdout=people(5000, "h"))
+    (note,) = evaluate(people(9000, "s"), large, [{"use": HERE + "Within"}], cells=cells).notes
+    assert "within cells (5 with at least 300 held-out records, 7 smaller ones together)" in note
+
+
 def test_a_short_cell_keeps_its_deficit_and_cells_limit_what_real_rows_count():
     short = UNIFORM.filter(pl.col("job") != "cook")
     fair = at_real_shares(evidence(short), CELLS)

@@ -213,7 +213,9 @@ class _Views:
 def _cells(strata: Sequence[Stratum]) -> str:
     if len(strata) <= _NAMED:
         return ", ".join(s.label for s in strata)
-    return f"{len(strata)} of them, each with at least {ENOUGH} held-out records"
+    alone, joined = sum(s.cells == 1 for s in strata), sum(s.cells for s in strata if s.cells > 1)
+    rest = f", {joined} smaller ones together" if joined else ""
+    return f"{alone} with at least {ENOUGH} held-out records{rest}"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -29,11 +29,13 @@ _FEWEST = 1_000
 
 @dataclass(frozen=True)
 class Stratum:
-    """One cell, or those joined because they are too small, with its share of train's rows and what lies within it."""
+    """One cell, or those joined because they are too small (`cells` of them), with its share of train's rows and what
+    lies within it."""
 
     label: str
     share: float
     evidence: Evidence
+    cells: int = 1
 
 
 def strata(evidence: Evidence, cells: Sequence[Cell]) -> list[Stratum]:
@@ -56,7 +58,7 @@ def strata(evidence: Evidence, cells: Sequence[Cell]) -> list[Stratum]:
         share = float(sum(known[c] for c in group) / total)
         # a stream of its own: the same draws in every cell would not be independent
         own = replace(evidence, share=share, seed=seed_of(evidence.seed, "cell", label))
-        out.append(Stratum(label, share, at_real_shares(own, [cells[c] for c in group])))
+        out.append(Stratum(label, share, at_real_shares(own, [cells[c] for c in group]), len(group)))
     return out
 
 
