@@ -208,3 +208,29 @@ def test_without_real_data_or_columns_it_refuses():
         fitted(TRAIN, SCHEMA.select(["id"]))
     with pytest.raises(Refusal, match="quantile"):
         build("filter", {"use": "copies", "quantile": 0})
+
+
+@pytest.mark.parametrize("decimals", [2, 9])
+def test_the_tree_and_the_products_give_the_same_verdicts(monkeypatch, decimals):
+    """Which of the two answers is a question of speed alone: rows of two categories, one of them crowded."""
+    rng = rng_of("crowded")
+    columns = [f"x{i}" for i in range(8)]
+
+    def rows(n):
+        frame = pl.DataFrame((rng.random((n, 8)) ** 2).round(decimals), schema=columns)
+        return frame.with_columns(sex=pl.Series(rng.choice(["F", "M"], n, p=[0.1, 0.9])))
+
+    schema = Schema((*(Column(c, "decimal", "Float64") for c in columns), Column("sex", "categorical", "String")))
+    train = pl.concat([rows(3000), rows(20)[[0, 0, 1]]])
+    tests = pl.concat([rows(3000), train.sample(300, seed=1), train.head(500).with_columns(pl.col("x0") + 1e-7)])
+    answers = []
+    for crowded in (100, 2000, 10**9):
+        monkeypatch.setattr("synthmill.filter.copies._CROWDED", crowded)
+        monkeypatch.setattr("synthmill.filter.copies._AXES", 8)
+        monkeypatch.setattr("synthmill.filter.copies._DIMENSION", 3.0)
+        check = fitted(train, schema, quantile=0.1)
+        assert len(check._balls.crowded) == {100: 2, 2000: 1}.get(crowded, 0)
+        verdicts = check.judge(tests)
+        answers.append((check.share, verdicts.status.to_list(), verdicts.score.to_list()))
+    assert answers[0] == answers[1] == answers[2]
+    assert 800 <= sum(answers[0][1]) < 1500

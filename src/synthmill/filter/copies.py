@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -15,7 +16,7 @@ from synthmill.plugins import Verdicts
 from synthmill.refusal import Refusal
 from synthmill.schema import Schema
 from synthmill.tables.encode import NUMERIC
-from synthmill.tables.space import Space
+from synthmill.tables.space import Space, nearest
 
 _Floats = NDArray[np.float64]
 _Ints = NDArray[np.int64]
@@ -24,6 +25,9 @@ _Bools = NDArray[np.bool_]
 _FAR = 0.999  # below the cost of one categorical mismatch: only rows that share every category can be near
 _ROUNDING = 1e-6
 _AT_ONCE = 1_000  # candidates whose every near record is listed at a time
+_CROWDED = 2_000  # records of the same categories from which on every distance is computed, instead of asking a tree,
+_AXES, _DIMENSION = 15, 6.0  # where there are so many axes, or records fill so many, that a tree hardly excludes any
+_TILE = 512, 8_192
 
 
 @dataclass
@@ -96,13 +100,15 @@ class Copies:
 @dataclass(frozen=True)
 class _Balls:
     """Train records that occur once. keys: their categories; points: (n, d); reach: to the nearest other record;
-    common: each of its values occurs in other records; tree: of their places."""
+    common: each of its values occurs in other records; tree: of their places; crowded: the records of each block that
+    no tree is asked about."""
 
     keys: Keys
     points: _Floats
     reach: _Floats
     common: _Bools
     tree: Any
+    crowded: dict[int, _Ints]
 
     @classmethod
     def fit(cls, train: pl.DataFrame, keys: Keys, points: _Floats) -> tuple[_Balls, _Floats, _Bools]:
@@ -117,15 +123,16 @@ class _Balls:
         known, block = np.unique(keys[first], return_inverse=True)
         points = points[first]
         places = _places(block, points)
-        near, who = cKDTree(places).query(places, k=[2, 3], distance_upper_bound=_FAR)
-        near = np.minimum(near, _FAR)
+        axes = int((np.ptp(points, axis=0) > 0).sum()) if len(points) else 0
+        near, who = _two_nearest(places, _crowded(block) if axes >= _AXES else {})
         single = (count == 1) & (near[:, 0] > 0)
         common = _recurring(train[first])
         alone = np.where(count == 2, 0.0, 1.0)  # one of a pair, taken out, equals the other
         ball = np.flatnonzero(single & (near[:, 0] < _FAR))
         ball = ball[count[who[ball, 0]] == 1]
         np.minimum.at(alone, who[ball, 0], near[ball, 0] / near[ball, 1])
-        balls = cls(known, points[single], near[single, 0], common[single], cKDTree(places[single]))
+        crowded = _crowded(block[single]) if _dimension(near) >= _DIMENSION else {}
+        balls = cls(known, points[single], near[single, 0], common[single], cKDTree(places[single]), crowded)
         return balls, np.repeat(alone, count), np.repeat(common, count)
 
     def ratios(self, keys: Keys, points: _Floats, share: float) -> tuple[_Floats, _Bools]:
@@ -140,6 +147,11 @@ class _Balls:
             return best, common
         block = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
         there = np.flatnonzero(self.keys[block] == keys)
+        for b, balls in self.crowded.items():
+            rows = there[block[there] == b]
+            for i, j in _inside(points[rows], self.points[balls], self.reach[balls] * share):
+                self._measure(best, common, rows[i], balls[j], points, share)
+        there = there[~np.isin(block[there], list(self.crowded))]
         places = _places(block[there], points[there])
         most = float(self.reach.max()) * share + _ROUNDING
         apart, ball = self.tree.query(places, distance_upper_bound=most)
@@ -159,6 +171,62 @@ class _Balls:
         near = ratio < share
         np.minimum.at(best, row[near], ratio[near])
         common[row[ratio == 0]] = self.common[ball[ratio == 0]]
+
+
+def _crowded(block: _Ints) -> dict[int, _Ints]:
+    """The rows of each block that has many."""
+    count = np.bincount(block, minlength=1)
+    return {int(b): np.flatnonzero(block == b) for b in np.flatnonzero(count >= _CROWDED)}
+
+
+def _two_nearest(places: _Floats, crowded: dict[int, _Ints]) -> tuple[_Floats, _Ints]:
+    """(n, 2) distances to the two nearest other places, at most `_FAR`, and which they are."""
+    from scipy.spatial import cKDTree
+
+    who = np.zeros((len(places), 2), np.int64)
+    far, rest = np.zeros((len(places), 2), bool), np.ones(len(places), bool)
+    for rows in crowded.values():
+        rest[rows] = False
+        exact: Any = places[rows]  # `nearest` takes float64 as well
+        who[rows] = rows[nearest(exact, exact, k=2, exclude_self=True)[1]]
+    tree = np.flatnonzero(rest)
+    if len(tree):
+        apart, two = cKDTree(places[tree]).query(places[tree], k=[2, 3], distance_upper_bound=_FAR)
+        far[tree] = np.isinf(apart)  # and the index is then beyond the last
+        who[tree] = tree[np.minimum(two, len(tree) - 1)]
+    near = np.empty(who.shape)
+    for k in range(2):
+        gap = places - places[who[:, k]]
+        near[:, k] = np.sqrt((gap * gap).sum(axis=1))
+    return np.where(far, _FAR, np.minimum(near, _FAR)), who
+
+
+def _dimension(near: _Floats) -> float:
+    """Of the surface that records lie on, from the distances to their two nearest (Facco et al., 2017, "Estimating the
+    intrinsic dimension of datasets by a minimal neighborhood information")."""
+    close = near[(near[:, 0] > 0) & (near[:, 1] < _FAR)]
+    growth = float(np.log(close[:, 1] / close[:, 0]).sum())
+    return len(close) / growth if growth > 0 else 0.0
+
+
+def _inside(points: _Floats, centers: _Floats, radius: _Floats) -> Iterator[tuple[_Ints, _Ints]]:
+    """Pairs (i, j) of a point and a ball, among them all where the point lies inside: blocked float32 products nominate
+    with room for their rounding, and whoever asks measures exactly."""
+    middle = centers.mean(axis=0)
+    centers = centers - middle
+    squares = (centers * centers).sum(axis=1)
+    right = np.c_[centers * -2, squares - radius * radius].T.astype(np.float32)
+    most = float(np.sqrt(squares.max()) + radius.max())
+    for s in range(0, len(points), _TILE[0]):
+        some = points[s : s + _TILE[0]] - middle
+        norm = (some * some).sum(axis=1)
+        left = np.c_[some, np.ones(len(some))].astype(np.float32)
+        slack = 4 * len(right) * 2.0**-24 * (np.sqrt(norm) + most) ** 2
+        bound = (slack - norm).astype(np.float32)[:, None]
+        for b in range(0, len(centers), _TILE[1]):
+            met = left @ right[:, b : b + _TILE[1]] <= bound
+            i, j = np.divmod(np.flatnonzero(met), met.shape[1])
+            yield i + s, j + b
 
 
 def _places(block: _Ints, points: _Floats) -> _Floats:
