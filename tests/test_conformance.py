@@ -30,6 +30,7 @@ CONFIG: dict[str, dict[str, Any]] = {
     "generate.simulate.program": {"function": "test_conformance:simulate", "space": {"a": {"integers": [0, 9]}}},
     "generate.tabular.smote": {"target": "income"},
     "filter.unique": {"columns": ["id"]},
+    "measure.fairness": {"sensitive": ["sex"]},
     "verify.constraints": {
         "all": [{"inequality": ["capital_loss", "fnlwgt"]}, {"combinations": ["sex", "relationship"]}]
     },
