@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 from population import BOOTSTRAP, FRESH, HOLDOUT, INDEPENDENT, SCHEMA, TRAIN, evidence
+from synthmill.evaluation import reference
 from synthmill.measure.fidelity import Fidelity
 from synthmill.schema import Column, Schema
 
@@ -50,6 +51,20 @@ def test_independent_columns_keep_their_shapes_and_lose_their_trends():
     floor, ceiling = measure(INDEPENDENT), measure(FRESH)
     assert floor["shapes"].value > 0.95
     assert floor["trends"].high < ceiling["trends"].low
+
+
+def test_each_floor_is_one_where_it_is_one():
+    for kind, names in (("uniform", {"shapes"}), ("independent", {"trends"}), ("fresh", {"shapes", "trends"})):
+        assert set(measure(INDEPENDENT, reference=kind)) == names
+    uniform = reference("uniform", evidence(FRESH))
+    assert measure(uniform.synthetic)["shapes"].high < measure(INDEPENDENT)["shapes"].low
+
+
+def test_a_cell_takes_its_part_of_the_held_out_rows(monkeypatch):
+    assert [evidence(FRESH, share=s).part(20_000) for s in (1.0, 0.1, 0.001)] == [20_000, 2_000, 500]
+    assert evidence(FRESH, share=0.001).part(100) == 100
+    monkeypatch.setattr("synthmill.measure.fidelity._HOLDOUT", 2_000)
+    assert "against 600 held-out rows" in measure(FRESH, share=0.3)["shapes"].note
 
 
 def test_the_interval_is_paired_with_the_held_out_rows_and_shrinks_with_them():

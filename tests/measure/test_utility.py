@@ -28,6 +28,23 @@ def test_independent_columns_teach_nothing():
     assert m["gap"].low > 0.25
 
 
+def test_floors_are_what_shuffled_columns_teach():
+    floor, real = measure(INDEPENDENT, reference="independent"), measure(INDEPENDENT)
+    for arm in ("real", "oversampled", "synthetic"):
+        assert floor[arm].value == real["synthetic"].value
+    for arm in ("gap", "blend", "blend_gain"):
+        assert floor[arm].value == real[arm].value
+    assert floor["blend_gain"].value < measure(FRESH)["blend_gain"].value
+
+
+def test_ceilings_are_the_arms_on_two_halves_of_train():
+    m = measure(TRAIN[:750], train=TRAIN[750:], reference="fresh")
+    assert set(m) == set(Utility.measures)
+    for arm in ("real", "synthetic", "oversampled"):
+        assert m[arm].value == pytest.approx(m["blend"].value, abs=0.05)
+    assert m["blend"].value >= max(m["real"].value, m["synthetic"].value) - 0.01  # twice as many rows
+
+
 def test_pairing_makes_the_gap_sharper_than_its_arms():
     m = measure(FRESH)
     assert m["gap"].high - m["gap"].low < 0.8 * (m["real"].high - m["real"].low)
