@@ -66,11 +66,13 @@ def _span(values: Sequence[float], floor: float = 0.02) -> tuple[float, float]:
 
 
 def _window(panel: Panel) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Everything across; up and down the better three quarters of the points, so that failures do not flatten the rest."""
+    """Everything across; up and down all of ours and the better half of the others, so that failures do not
+    flatten the rest."""
     xs = [v for p in panel.points for v in (p.x - p.dx, p.x + p.dx)] + [0.5]
-    ys = sorted((p.y for p in panel.points), reverse=panel.worst == "low")
-    kept = ys[: max(3, len(ys) * 3 // 4)] + ([panel.mark] if panel.mark is not None else [])
-    return _span(xs), _span(kept)
+    others = sorted((p for p in panel.points if not p.own), key=lambda p: p.y, reverse=panel.worst == "low")
+    kept = [*(p for p in panel.points if p.own), *others[: max(2, len(others) // 2)]]
+    ys = [v for p in kept for v in (p.y - p.dy, p.y + p.dy)] + ([panel.mark] if panel.mark is not None else [])
+    return _span(xs), _span(ys)
 
 
 def _panel(panel: Panel, across: str) -> str:
@@ -108,14 +110,14 @@ def _panel(panel: Panel, across: str) -> str:
         parts.append(
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{fill}" stroke="{colour}"><title>{told}</title></circle>'
         )
-        parts.append(_label(f"{p.label} ({p.y:.2f})" if cut else p.label, x, y, panel.boxes, colour))
+        parts.append(_label(f"{p.label} ({p.y:.3f})" if cut else p.label, x, y, panel.boxes, colour))
     return "".join(parts)
 
 
 def _label(text: str, x: float, y: float, boxes: list[tuple[float, float, float, float]], colour: str) -> str:
     """Beside its point where that is free, else the first free place around it, else farther out with a thread."""
     wide = SMALL * len(text)
-    for out in (0, 14, 28, 42):
+    for out in (0, 14, 28, 42, 56, 70):
         for dx, dy in ((8, 0), (-8 - wide, 0), (-wide / 2, -13), (-wide / 2, 13), (8, -12), (8, 12), (-8 - wide, -12)):
             a, b = x + dx + (out if dx > 0 else -out if dx < -wide / 2 else 0), y + dy + (out if dy > 0 else -out)
             box = (a, b - 6, a + wide, b + 6)
@@ -132,7 +134,9 @@ def _meet(a: tuple[float, float, float, float], b: tuple[float, float, float, fl
 
 
 def _ticks(span: tuple[float, float], across: bool) -> str:
-    step = next(s for s in (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 10.0) if (span[1] - span[0]) / s <= 6)
+    step = next(
+        s for s in (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 10.0) if (span[1] - span[0]) / s <= 6
+    )
     digits = 3 if step < 0.01 else 2
     parts = []
     for k in range(int(span[0] / step) - 1, int(span[1] / step) + 2):
