@@ -25,6 +25,7 @@ ORDER = (
     ("line", "prepare", "documents", "lab"),
     ("verbs",),
     ("console",),
+    ("experiments",),
     ("cli",),
 )
 """A room may import its own level and those above it in this list. `__init__` opens doors by name and imports nothing."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synthmill.blending import Blend, _take, blend, load, save
+from synthmill.blending import Blend, _add, _take, blend, load, save
 from synthmill.cells import grid
 from synthmill.real import from_frame
 from synthmill.refusal import Refusal
@@ -34,7 +34,12 @@ def real(n: int, **columns: Any) -> pl.DataFrame:
 
 
 def mixed(made: int, held: int, cells: Any = (), **need: Any) -> Blend:
-    return blend(synthetic(made), real(held), BlendNeed(**need), 1, cells)
+    return blend(synthetic(made), real(held), BlendNeed(**{"regime": "replace", **need}), 1, cells)
+
+
+def said(made: Blend) -> tuple[str, ...]:
+    """Its notes but for the one on much synthetic data, which has a test of its own."""
+    return tuple(n for n in made.notes if "of the blend is synthetic" not in n)
 
 
 @given(
@@ -65,13 +70,46 @@ def test_all_synthetic_records_are_used_where_real_ones_suffice(share: float, ta
     made = mixed(300, 2000, real=share)
     assert (made.synthetic, made.real) == taken
     assert made.share == pytest.approx(share, abs=0.001)
-    assert made.notes == ()
+    assert said(made) == ()
+
+
+@given(
+    made=st.integers(0, 5000),
+    held=st.integers(0, 5000),
+    percent=st.integers(1, 99),
+    total=st.none() | st.integers(1, 9000),
+)
+def test_accumulating_keeps_every_real_record_and_at_least_the_share(
+    made: int, held: int, percent: int, total: int | None
+) -> None:
+    (s, r), note = _add(made, held, percent / 100, total)
+    assert 0 <= s <= made
+    assert 0 <= r <= held
+    assert r >= (s + r) * percent / 100 - 0.5 - 1e-9
+    if total is None:
+        assert r == held
+        assert s == made or (s + 1) * percent > held * (100 - percent)  # one more would ask for more real ones
+        assert bool(note) == (s < made)
+    else:
+        assert s + r <= total
+        assert note or s + r == total
+
+
+def test_blends_keep_every_real_record_and_warn_beyond_thirty_percent() -> None:
+    usual = blend(synthetic(3000), real(1000), BlendNeed(), 1)
+    assert (usual.synthetic, usual.real) == (428, 1000)
+    assert usual.notes == ("1,000 real records allow 1,428 of 4,000 at 70% real; the blend shrank",)
+    few = blend(synthetic(100), real(1000), BlendNeed(), 1)
+    assert (few.synthetic, few.real, few.notes) == (100, 1000, ())
+    much = blend(synthetic(3000), real(1000), BlendNeed(real=0.4), 1)
+    assert much.notes[-1].startswith("60% of the blend is synthetic, more than the 30%")
+    assert blend(synthetic(50), real(10), BlendNeed(real=0), 1).notes == ()  # no blend at all
 
 
 def test_too_few_real_records_shrink_the_blend_and_say_so() -> None:
     made = mixed(1000, 70, real=0.7)
     assert (made.synthetic, made.real) == (30, 70)
-    assert made.notes == ("70 real records allow 100 of 3,333 at 70% real; the blend shrank",)
+    assert said(made) == ("70 real records allow 100 of 3,333 at 70% real; the blend shrank",)
     made = mixed(10, 1000, real=0.5, total=100)
     assert (made.synthetic, made.real) == (10, 10)
     assert "10 synthetic records allow 20 of 100" in made.notes[0]
@@ -80,10 +118,10 @@ def test_too_few_real_records_shrink_the_blend_and_say_so() -> None:
 def test_per_cell_the_share_holds_in_every_cell() -> None:
     cells = grid({"kind": ["a", "b"]}, 100)
     held = real(100).with_columns(kind=pl.when(pl.col("x") > -41).then(pl.lit("b")).otherwise(pl.lit("a")))
-    made = blend(synthetic(200), held, BlendNeed(real=0.5, per_cell=True), 1, cells)
+    made = blend(synthetic(200), held, BlendNeed(real=0.5, regime="replace", per_cell=True), 1, cells)
     counts = made.frame.group_by("kind", "_origin").len().sort("kind", "_origin")["len"].to_list()
     assert counts == [60, 60, 40, 40]
-    assert [n.split(":")[0] for n in made.notes] == ["kind=a", "kind=b"]
+    assert [n.split(":")[0] for n in said(made)] == ["kind=a", "kind=b"]
 
 
 def test_a_total_is_split_among_the_cells_as_their_quotas() -> None:
@@ -95,10 +133,10 @@ def test_a_total_is_split_among_the_cells_as_their_quotas() -> None:
 def test_depth_is_capped_on_both_sides_and_said() -> None:
     old = pl.concat([synthetic(10), synthetic(10, depth=3).with_columns(_id=pl.col("_id") + "old")])
     held = real(20).with_columns(_depth=pl.when(pl.col("x") > -6).then(pl.lit(4, pl.UInt8)).otherwise("_depth"))
-    made = blend(old, held, BlendNeed(real=0.5, max_depth=2), 1)
+    made = blend(old, held, BlendNeed(real=0.5, regime="replace", max_depth=2), 1)
     assert made.frame["_depth"].max() == 1
     assert (made.synthetic, made.real) == (10, 10)
-    assert made.notes == (
+    assert said(made) == (
         "10 synthetic records are of a generation beyond max_depth 2",
         "5 real records are of a generation beyond max_depth 2",
     )
@@ -119,9 +157,9 @@ def test_weights_and_types_and_order_of_columns() -> None:
 
 
 def test_columns_of_one_side_alone_are_left_out_and_named() -> None:
-    made = blend(synthetic(4, extra=[1, 2, 3, 4]), real(4, comment=["c"] * 4), BlendNeed(), 1)
+    made = blend(synthetic(1, extra=[1]), real(4, comment=["c"] * 4), BlendNeed(), 1)
     assert made.frame.columns[:2] == ["x", "kind"]
-    assert made.notes == (
+    assert said(made) == (
         "only the real records have comment: left out of the blend",
         "only the synthetic records have extra: left out of the blend",
     )
@@ -138,7 +176,9 @@ def test_sides_that_do_not_fit_together_are_refused() -> None:
 
 def test_the_same_seed_mixes_the_same(tmp_path: Path) -> None:
     one, again, other = (
-        blend(synthetic(50), real(500), BlendNeed(real=0.5), seed).frame.filter(_origin="real")["_id"].to_list()
+        blend(synthetic(50), real(500), BlendNeed(real=0.5, regime="replace"), seed)
+        .frame.filter(_origin="real")["_id"]
+        .to_list()
         for seed in (1, 1, 2)
     )
     assert one == again != other
@@ -191,7 +231,7 @@ def test_no_holdout_row_ever_enters(
     side = blend_inputs(anchor, run)
     run.close()
     made = synthetic(40).rename({"x": "mark"})
-    need = BlendNeed(real=share, per_cell=per_cell)
+    need = BlendNeed(real=share, per_cell=per_cell, regime="accumulate" if seed % 2 else "replace")
     entered = blend(made, side, need, seed, grid({"kind": ["a", "b"]}, 1)).frame.filter(_origin="real")
     assert not set(entered["mark"]) & set(anchor.holdout["mark"])
     assert set(entered["mark"]) <= set(anchor.train["mark"])

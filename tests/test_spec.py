@@ -25,7 +25,7 @@ def refusal(**changes: Any) -> str:
         ({"verifi": []}, ["unknown key 'verifi'", "did you mean 'verify'?", "Choices: name, seed"]),
         ({"real": {"pth": "x"}}, ["unknown key 'real.pth'", "did you mean 'path'?"]),
         ({"cover": {"quotas": 5}}, ["'cover.quotas'", "'quota'"]),
-        ({"blend": {"share": 0.5}}, ["'blend.share'", "Choices: real, per_cell"]),
+        ({"blend": {"share": 0.5}}, ["'blend.share'", "Choices: real, regime, per_cell"]),
         ({"engine": {"worker": 1}}, ["'engine.worker'", "'workers'"]),
         ({"budget": {"second": 1}}, ["'budget.second'", "'seconds'"]),
         ({"fill": {"sizes": 1}}, ["'fill.sizes'", "'size'"]),

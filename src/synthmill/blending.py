@@ -62,7 +62,7 @@ def blend(synthetic: pl.DataFrame, real: pl.DataFrame, need: BlendNeed, seed: in
     parts: dict[str, list[pl.DataFrame]] = {k: [f.clear()] for k, f in sides.items()}
     for place, (cell, total) in enumerate(zip(groups, totals, strict=True)):
         have = {k: np.flatnonzero(at[k] == cell.index) for k in sides}
-        mix = _add if need.regime == "accumulate" and 0 < need.real < 1 else _take
+        mix = _add if need.regime == "accumulate" else _take
         take, note = mix(len(have["synthetic"]), len(have["real"]), need.real, total)
         notes += [f"{cell.label}: {note}" if cell.levels else note] if note else []
         for k, n in zip(("synthetic", "real"), take, strict=True):
@@ -108,8 +108,10 @@ def _typed(synthetic: pl.DataFrame, real: pl.DataFrame, columns: Sequence[str]) 
 
 def _add(synthetic: int, real: int, share: float, total: int | None) -> tuple[tuple[int, int], str]:
     """Every real record, and as many synthetic ones beside them as leave `share` of the whole real. total: the whole then
-    is so many, as the share says where both sides allow."""
+    is so many, as the share says where both sides allow. A share of 0 or 1 is one side alone."""
     part = Fraction(share).limit_denominator(10**9)
+    if not 0 < part < 1:
+        return _take(synthetic, real, share, total)
     if total is None:
         added = min(synthetic, math.floor(real * (1 - part) / part))
         whole = real + added

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from . import __version__
+from .experiments import experiments
 from .refusal import Refusal
 
 
@@ -39,7 +40,9 @@ def _parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"synthmill {__version__}")
     verbs = top.add_subparsers(metavar="VERB", title="verbs")
     _specs(verbs)
+    experiments(verbs, _verb, _outs)
     _models(verbs)
+    _attacks(verbs)
     _runs(verbs)
     return top
 
@@ -104,6 +107,31 @@ def _models(verbs: Any) -> None:
     _outs(p)
 
 
+def _attacks(verbs: Any) -> None:
+    """What any tool's file gives away."""
+    p = _verb(
+        verbs, "audit", _audit, "attack any synthetic file, of any tool: what it gives away about the real people"
+    )
+    p.add_argument("synthetic")
+    p.add_argument("--train", required=True, help="the real rows it was made from")
+    p.add_argument("--holdout", required=True, help="real rows of the same kind that it was not made from")
+    p.add_argument("--attacks", help="only these, with commas between (default: all; see: synthmill list measure)")
+    p.add_argument("--secret", help="columns to infer, with commas between (default: each in turn)")
+    p.add_argument("--aux", help="columns known of a person when one is inferred (default: all others)")
+    p.add_argument("--link", metavar="A,B:C,D", help="columns of the two files to link (default: every other one)")
+    p.add_argument(
+        "--generator", help="what made the file, for shadow models: a generator's name (default: a stand-in)"
+    )
+    p.add_argument("--target", help="the column of classes, for generators that work class by class")
+    p.add_argument("--entity", help="the column that names whose rows belong together")
+    p.add_argument(
+        "--exposed", type=int, default=100, help="how many real records to list under private/ (default: 100)"
+    )
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("-o", "--out", help="folder to write to (default: runs/audit-<file>)")
+    p.add_argument("--quiet", action="store_true", help="no progress, only the outcome")
+
+
 def _runs(verbs: Any) -> None:
     """What is done to a run that is there."""
     p = _verb(verbs, "extend", _extend, "more accepted records in a finished run")
@@ -139,8 +167,8 @@ def _verb(verbs: Any, name: str, run: Any, text: str) -> argparse.ArgumentParser
     return p
 
 
-def _outs(p: argparse.ArgumentParser) -> None:
-    p.add_argument("-o", "--out", help="run directory (default: runs/<name>)")
+def _outs(p: argparse.ArgumentParser, where: str = "run directory (default: runs/<name>)") -> None:
+    p.add_argument("-o", "--out", help=where)
     p.add_argument("--quiet", action="store_true", help="no progress, only the outcome")
 
 
@@ -219,6 +247,43 @@ def _evaluate(a: argparse.Namespace) -> None:
         )
     console.evaluated(made)
     print(f"\nreport: {folder / 'report.html'}")
+
+
+def _audit(a: argparse.Namespace) -> None:
+    from . import console
+    from .verbs.audit import ATTACKS, audit
+
+    with console.watching(a.quiet) as observer:
+        made = audit(
+            a.synthetic,
+            a.train,
+            a.holdout,
+            a.out,
+            attacks=_names(a.attacks) or ATTACKS,
+            secret=_names(a.secret),
+            aux=_names(a.aux),
+            link=_sides(a.link),
+            generator=a.generator,
+            target=a.target,
+            entity=a.entity,
+            listed=a.exposed,
+            seed=a.seed,
+            observer=observer,
+        )
+    console.audited(made)
+
+
+def _names(given: str | None) -> list[str]:
+    return [name.strip() for name in (given or "").split(",") if name.strip()]
+
+
+def _sides(given: str | None) -> tuple[list[str], list[str]] | None:
+    if given is None:
+        return None
+    left, colon, right = given.partition(":")
+    if not colon or not _names(left) or not _names(right):
+        raise Refusal(f"--link: {given!r}: expected the columns of two files, for example age,sex:zip,income")
+    return _names(left), _names(right)
 
 
 def _blend(a: argparse.Namespace) -> None:

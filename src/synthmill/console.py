@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from textwrap import fill
 from typing import Any
@@ -17,10 +18,16 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from .documents import findings
+from .documents.audit import STATUS
+from .documents.collapse import sentences_of
 from .evaluation import Evaluation
 from .frame import Status
 from .job import Progress
+from .lab.sweep import Sweep
 from .prepare import Prepared
+from .verbs.audit import Audit
+from .verbs.collapse import Collapse, Price
 from .verbs.make import Observer, Result
 from .verbs.preview import Preview
 
@@ -59,6 +66,32 @@ def watching(quiet: bool) -> Iterator[Observer]:
                 live.update(_progress(p))
 
         yield Observer(say, watch)
+
+
+@contextmanager
+def counting(quiet: bool) -> Iterator[Callable[[int, int, str, float | None], None]]:
+    """Progress of an experiment: done, of how many, what was done, seconds left if they are known. One line that moves on
+    a terminal; elsewhere one now and then."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    last = [time.monotonic()]
+
+    def told(done: int, total: int, text: str, left: float | None) -> str:
+        rest = "" if left is None or not done else f", {duration(left)} left"
+        return f"{done:,} of {total:,}{rest}: {escape(text)}"
+
+    if quiet:
+        yield lambda *_: None
+    elif not console.is_terminal:
+
+        def line(done: int, total: int, text: str, left: float | None) -> None:
+            if time.monotonic() - last[0] > 10:
+                last[0] = time.monotonic()
+                console.print(f"  {told(done, total, text, left)}")
+
+        yield line
+    else:
+        with console.status("starting") as status:
+            yield lambda *step: status.update(told(*step))
 
 
 def _headline(p: Progress) -> str:
@@ -199,6 +232,45 @@ def evaluated(evaluation: Evaluation) -> None:
         out.print(f"  [dim]{escape(name)}: {escape(note)}[/]")
 
 
+_STYLES = {"leak": "bold red", "trace": "yellow", "clear": "green", "unknown": "dim"}
+
+
+def audited(made: Audit) -> None:
+    """Each attack's finding in a sentence, its numbers beneath, and what DCR alone would have said."""
+    measures = {m["name"]: m for m in made.data["measures"]}
+    found = list(made.findings)
+    status, line = findings.headline(found)
+    out.print(f"[{_STYLES[status]}]{escape(line)}[/]")
+    for f in found:
+        out.print(f"\n[{_STYLES[f.status]}]{STATUS[f.status]:<14}[/][bold]{escape(findings.title(f.attack))}[/]")
+        out.print(escape(fill(f.sentence, max(60, out.width), initial_indent="  ", subsequent_indent="  ")))
+        table = Table(box=None, padding=(0, 2), header_style="dim")
+        table.add_column("measure", min_width=34)
+        for head in ("value", "95% interval", "copied rows", "fresh real"):
+            table.add_column(head, justify="right", no_wrap=True)
+        for name in f.measures:
+            m = measures[name]
+            low, high = _number(m["low"]), _number(m["high"])
+            bounds = f"{low} – {high}" if m["value"] is not None else escape(m["note"])
+            table.add_row(
+                escape(name.removeprefix("attack.")),
+                _number(m["value"]),
+                bounds,
+                _number(m["floor"]),
+                _number(m["ceiling"]),
+            )
+        out.print(table)
+    for said in (findings.about_dcr(measures, found), findings.stand_in(measures)):
+        if said:
+            out.print("\n" + escape(fill(said, max(60, out.width))))
+    for note in (*made.data["notes"], *made.data["sampled"]):
+        out.print(f"  [dim]{escape(note)}[/]")
+    out.print(f"\nreport: {escape(str(made.folder / 'audit.html'))}")
+    out.print(
+        f"most exposed real records, not to be handed on: {escape(str(made.folder / 'private' / 'exposed.parquet'))}"
+    )
+
+
 def _number(x: float | None) -> str:
     if x is None or math.isnan(x):
         return "–"
@@ -233,3 +305,31 @@ def listed(family: str, plugins: Sequence[tuple[str, str, Sequence[str]]]) -> No
         out.print(f"  [cyan]{escape(name)}[/]  {escape(line)}")
         if parameters:
             out.print(f"      {escape(', '.join(parameters))}", style="dim")
+
+
+def priced(price: Price) -> None:
+    out.print(
+        f"{price.tables:,} tables to make and judge, about {duration(price.seconds)} on one core; nothing was kept"
+    )
+
+
+def collapsed(found: Collapse) -> None:
+    for sentence in sentences_of(found.summary):
+        out.print(f"  {re.sub('<[^>]+>', '', sentence)}")
+    out.print("  (medians: the mean alone hides collapse)")
+    out.print(
+        f"\nreport: {found.root / 'report.html'}; data: generations.parquet, generations.csv, collapse.json beside it"
+    )
+
+
+def swept(found: Sweep) -> None:
+    table = Table(box=None, padding=(0, 2))
+    for name in ("mix", "real", "synthetic", found.score, "gain", "95% interval of the gain"):
+        table.add_column(name, justify="left" if name == "mix" else "right")
+    table.add_row("real rows alone", "", "", _number(found.baseline[0]), "", "")
+    for m in found.mixes:
+        value, low, high = m.gain
+        interval = f"{low:+.4f} – {high:+.4f}"
+        table.add_row(m.label, f"{m.real:,}", f"{m.synthetic:,}", _number(m.score[0]), f"{value:+.4f}", interval)
+    out.print(table)
+    out.print(f"\n[bold]recommended[/] {escape(found.why)}")

@@ -69,7 +69,7 @@ def collapse(
     Raises Refusal for bad input.
     """
     prepared, plan = _planned(spec, real, generations, repeats, rows, regimes, shares, verified)
-    mill, subject = _mill(prepared), _subject(prepared)
+    mill, subject = mill_of(prepared), subject_of(prepared)
     root = Path(out) if out is not None else Path("runs") / f"{prepared.spec.name}-collapse"
     about = _about(prepared, plan)
     book = Book(root, about, fresh)
@@ -101,7 +101,7 @@ def price(
 ) -> Price:
     """What the experiment would cost: one generation is made, measured and timed, and nothing is kept."""
     prepared, plan = _planned(spec, real, generations, repeats, rows, regimes, shares, verified)
-    mill, subject = _mill(prepared), _subject(prepared)
+    mill, subject = mill_of(prepared), subject_of(prepared)
     with relative_to(prepared.base), one_thread():
         table = start(mill, subject, plan.rows, 0)
         first = _timed(mill, table, plan)
@@ -191,7 +191,8 @@ def known_shares(shares: Sequence[float]) -> list[float]:
     return sorted(set(shares))
 
 
-def _mill(prepared: Prepared) -> Mill:
+def mill_of(prepared: Prepared) -> Mill:
+    """A narrowed spec's generators and checks."""
     real, job = prepared.real, prepared.job
     assert real is not None
     return Mill(
@@ -207,7 +208,8 @@ def _mill(prepared: Prepared) -> Mill:
     )
 
 
-def _subject(prepared: Prepared) -> Subject:
+def subject_of(prepared: Prepared) -> Subject:
+    """What its tables are judged against."""
     real = prepared.real
     assert real is not None
     return Subject(real.train, real.holdout, real.schema, real.target, real.entity, prepared.spec.seed)
