@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from .distributions import card, most_apart, pair_table
@@ -18,23 +19,32 @@ Section = tuple[str, str, str, str]
 
 def page(facts: Facts) -> str:
     """The whole document."""
-    sections = [s for s in (*_filling(facts), *_likeness(facts), *_proof(facts), *_origin(facts)) if s[3]]
+    sections = [*_filling(facts), *_likeness(facts), *_proof(facts), *_origin(facts)]
+    version = esc((facts.manifest.get("versions") or {}).get("synthmill", ""))
+    footer = (
+        f"Written by synthmill {version}. Nothing on this page names or derives from a single real record: "
+        "shares of real data rest on at least 10 records each."
+    )
+    return shell(f"{esc(facts.name)}: synthetic data report", _head(facts), sections, footer)
+
+
+def shell(title: str, head: str, sections: Sequence[Section], footer: str) -> str:
+    """One HTML file from its parts, HTML all of them; a section without content is left out."""
+    sections = [s for s in sections if s[3]]
     links = "".join(f'<a href="#{a}">{t}</a>' for a, t, _, _ in sections)
     body = "".join(
-        f'<section id="{anchor}"><h2>{title}</h2><p class="lead">{what}</p>{content}</section>'
-        for anchor, title, what, content in sections
+        f'<section id="{anchor}"><h2>{heading}</h2><p class="lead">{what}</p>{content}</section>'
+        for anchor, heading, what, content in sections
     )
     style = Path(__file__).with_name("style.css").read_text()
-    version = esc((facts.manifest.get("versions") or {}).get("synthmill", ""))
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{esc(facts.name)}: synthetic data report</title><style>{style}</style></head><body>"
-        f'{_head(facts)}<nav aria-label="Contents"><div><a href="#top">Summary</a>{links}</div></nav><main>{body}</main>'
-        f"<footer>Written by synthmill {version}. Nothing on this page names or derives from a single real record: "
-        f"shares of real data rest on at least 10 records each.</footer></body></html>"
+        f"<title>{title}</title><style>{style}</style></head><body>"
+        f'{head}<nav aria-label="Contents"><div><a href="#top">Summary</a>{links}</div></nav><main>{body}</main>'
+        f"<footer>{footer}</footer></body></html>"
     )
 
 

@@ -80,6 +80,7 @@ FAMILIES: dict[str, tuple[str, str]] = {
     "coverage": ("Coverage", "Is every synthetic record plausible, and is every kind of real record represented?"),
     "utility": ("Usefulness", "Does a model trained on this data do its work on real data it has never seen?"),
     "privacy": ("Privacy", "What does the synthetic table give away about the people whose records it learned from?"),
+    "attack": ("Attacks", "What does somebody find out about real people who holds the synthetic table and tries?"),
 }
 
 MEASURES: dict[str, Words] = {
@@ -139,6 +140,27 @@ MEASURES: dict[str, Words] = {
         "Near copies beyond chance",
         "Synthetic rows closer to a training row than real rows are to each other, minus held-out rows’ own share.",
     ),
+    "attack.membership.nearest_auc": Words("Nearest rows: AUC", "Members against strangers, by distances to the nearest rows. 0.5: a coin. 1: always right."),
+    "attack.membership.nearest_tpr_1pct": Words("Nearest rows: members found at 1% false alarms", "0.01 is chance."),
+    "attack.membership.nearest_tpr_01pct": Words("Nearest rows: members found at 0.1% false alarms", "0.001 is chance: these are the certain ones."),
+    "attack.membership.kernel_auc": Words("Kernel densities: AUC", "The same, by kernel densities of the file and of the population. 0.5: a coin."),
+    "attack.membership.kernel_tpr_1pct": Words("Kernel densities: members found at 1% false alarms", "0.01 is chance."),
+    "attack.membership.kernel_tpr_01pct": Words("Kernel densities: members found at 0.1% false alarms", "0.001 is chance."),
+    "attack.lira.auc": Words("LiRA: AUC", "Members against strangers, each judged against shadow models. 0.5: a coin. 1: always right."),
+    "attack.lira.tpr_1pct": Words("LiRA: members found at 1% false alarms", "0.01 is chance."),
+    "attack.lira.tpr_01pct": Words("LiRA: members found at 0.1% false alarms", "0.001 is chance: these are the certain ones."),
+    "attack.singling_out.multivariate": Words("Risk by several columns", "Descriptions of one synthetic row that fit exactly one person, beyond what would fit a stranger. 0 is private."),
+    "attack.singling_out.univariate": Words("Risk by one column", "The same for values that occur once and extremes. 0 is private."),
+    "attack.linkability.risk": Words("Risk", "People whose two halves lead to one synthetic row, beyond strangers. 0 is private."),
+    "attack.inference.mean": Words("Risk, mean of the secrets", "Secrets guessed from the other columns, beyond strangers’. 0 is private."),
+    "attack.inference.worst": Words("Risk of the worst secret", "The column that is worst for half of the people, measured on the other half. 0 is private."),
+    "attack.outliers.reconstructed": Words("Risk", "Lonely records with a synthetic row beside them, beyond as lonely strangers. 0 is private."),
+    "attack.outliers.memorised": Words("Outliers memorised", "How many lonely records are in the file nearer than chance explains. 0 is private; one is a person."),
+    "attack.copies.exact": Words("Exact copies beyond chance", "Synthetic rows equal to a real one, minus the same share of fresh real rows."),
+    "attack.copies.near": Words("Near copies beyond chance", "Synthetic rows closer to a real one than real ones are to each other, minus fresh real rows’ share."),
+    "attack.copies.dcr_share": Words("Nearer to the table than to others (DCR)", "Shown because files are handed over with it; 0.5 is ideal and proves nothing."),
+    "attack.subsets.piece": Words("Pieces of people", "Synthetic rows that hold a real person’s values on a set of columns, beyond chance. 0 is private."),
+    "attack.subsets.value": Words("Values of people", "The same on one column: rare real values that came along. 0 is private."),
 }  # fmt: skip
 
 UNFILTERED = "_unfiltered"

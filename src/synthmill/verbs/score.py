@@ -45,9 +45,9 @@ def score(
     Raises Refusal when the two tables have no columns in common or a file cannot be read.
     """
     observer = observer or Observer()
-    anchor = _anchor(real, holdout, target, entity, seed)
+    anchor = anchor_of(real, holdout, target, entity, seed)
     source = str(synthetic) if isinstance(synthetic, str | Path) else "the synthetic table"
-    table = _table(synthetic)
+    table = table_of(synthetic)
     table = table.select(payload(table))
     if not set(table.columns) & set(anchor.schema.names):
         raise Refusal(f"{source}: has no column of {anchor.source}; {choices(table.columns[0], anchor.schema.names)}")
@@ -69,16 +69,16 @@ def score(
     return made, root
 
 
-def _table(given: Any) -> pl.DataFrame:
+def table_of(given: Any) -> pl.DataFrame:
     return read(given) if isinstance(given, str | Path) else from_any(given)[0]
 
 
-def _anchor(real: Any, holdout: Any, target: str | None, entity: str | None, seed: int) -> Real:
+def anchor_of(real: Any, holdout: Any, target: str | None, entity: str | None, seed: int) -> Real:
     if isinstance(real, str | Path) and (holdout is None or isinstance(holdout, str | Path)):
         need = RealNeed(path=str(real), target=target, entity=entity, holdout=str(holdout) if holdout else 0.2)
         return load_real(need, Path("."), seed)
-    own = _table(holdout) if holdout is not None else 0.2
-    return from_frame(_table(real), target=target, entity=entity, holdout=own, seed=seed)
+    own = table_of(holdout) if holdout is not None else 0.2
+    return from_frame(table_of(real), target=target, entity=entity, holdout=own, seed=seed)
 
 
 def _identity(uses: Any, seed: int, anchor: Real, table: pl.DataFrame, name: str) -> dict[str, Any]:

@@ -1,0 +1,229 @@
+"""What an audit's numbers say, in plain words. Reads measures as JSON data, so that terminal and page say the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from .words import number
+
+Status = Literal["leak", "trace", "clear", "unknown"]
+Measures = Mapping[str, dict[str, Any]]
+
+SURE = 1.5
+"""A finding needs the private value to lie 1.5 half-widths of the 95% interval away (99.7%): with twenty measures on a
+harmless table, one in twenty would otherwise cry wolf."""
+
+SLACK = {"auc": 0.02, "tpr_1pct": 0.01, "tpr_01pct": 0.005, "memorised": 0.5, "dcr_share": 0.02}
+_RISK = 0.02
+"""How far from private is a leak rather than a trace, per measure; risks and shares: 0.02."""
+
+DCR = "attack.copies.dcr_share"
+SOURCE = 'Yao, Krčo, Ganev and de Montjoye, "The DCR Delusion", ESORICS 2025, arXiv:2505.01524'
+
+
+@dataclass(frozen=True)
+class Attack:
+    """title, the question an attacker asks, what they hold, and the sentence of the result for each measure."""
+
+    title: str
+    question: str
+    model: str
+    sentences: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One attack's result. status: of its worst measure; sentence: of that measure; measures: full names."""
+
+    attack: str
+    status: Status
+    sentence: str
+    measures: tuple[str, ...]
+
+
+_HELD = "the synthetic file, and some people of the same kind who were not in the table"
+_AUC = "A member is ranked above a stranger {value:.1%} of the time (a coin: 50%)."
+_TPR = "{value:.1%} of members are found while accusing {chance:.1%} of strangers."
+_RATES = {"auc": _AUC, "tpr_1pct": _TPR, "tpr_01pct": _TPR}
+
+ATTACKS: dict[str, Attack] = {
+    "attack.membership": Attack(
+        "Membership, by density",
+        "Was this person in the table?",
+        _HELD,
+        {f"{kind}_{m}": text for kind in ("nearest", "kernel") for m, text in _RATES.items()},
+    ),
+    "attack.lira": Attack(
+        "Membership, with shadow models (LiRA)",
+        "Does the file look as if this person had been in its making?",
+        "the synthetic file, people of the same kind, and a generator to rerun on them",
+        _RATES,
+    ),
+    "attack.singling_out": Attack(
+        "Singling out",
+        "Is there a description that fits exactly one person?",
+        "the synthetic file alone",
+        {
+            "multivariate": "Of descriptions of one synthetic row, {attack:.1%} fit exactly one person of the table; {control:.1%} would fit one who was not in it.",
+            "univariate": "Of single values that stand out in the file, {attack:.1%} fit exactly one person of the table; {control:.1%} would fit one who was not in it.",
+        },
+    ),
+    "attack.linkability": Attack(
+        "Linkability",
+        "Do these two records from two files belong to one person?",
+        "the synthetic file and two halves of people's columns",
+        {"risk": "Of people in the table {attack:.1%} are linked by it, of others {control:.1%}."},
+    ),
+    "attack.inference": Attack(
+        "Attribute inference",
+        "What is this person's secret, given the rest?",
+        "the synthetic file and most columns of a person",
+        {
+            "mean": "Of secrets of people in the table {attack:.1%} are guessed, of others' {control:.1%}.",
+            "worst": "Where it is worst ({secret}), {attack:.1%} of people in the table have it guessed, of others {control:.1%}.",
+        },
+    ),
+    "attack.outliers": Attack(
+        "Reconstruction of outliers",
+        "Are the people unlike anybody else in the file?",
+        "the synthetic file alone",
+        {
+            "reconstructed": "{attack:.1%} of the {outliers} loneliest records are rebuilt; {control:.1%} of as lonely ones who were not in the table.",
+            "memorised": "{value:.0f} of the {outliers} loneliest records stand in the file nearer than chance can explain.",
+        },
+    ),
+    "attack.copies": Attack(
+        "Copies",
+        "Is a synthetic row somebody's real one?",
+        "the synthetic file alone",
+        {
+            "exact": "{synthetic:.2%} of synthetic rows equal a real one; of fresh real rows {holdout:.2%} do.",
+            "near": "{synthetic:.1%} of synthetic rows are nearly a real one; of fresh real rows {holdout:.1%} are.",
+        },
+    ),
+    "attack.subsets": Attack(
+        "Pieces of records",
+        "Are synthetic rows glued together from real people's columns?",
+        "the synthetic file alone",
+        {
+            "piece": "On {columns}, {train:.1%} of synthetic rows equal a row of the table, {holdout:.1%} one of as many who were not in it.",
+            "value": "In {columns}, {train:.1%} of values are one of the table's, {holdout:.1%} one of as many other people's.",
+        },
+    ),
+}
+
+
+def findings(measures: Measures) -> list[Finding]:
+    """One per attack that was made, in the order of ATTACKS; attacks of others' making follow."""
+    by_attack: dict[str, list[str]] = {}
+    for name in measures:
+        if name != DCR:
+            by_attack.setdefault(name.rpartition(".")[0], []).append(name)
+    known = [a for a in ATTACKS if a in by_attack]
+    return [_finding(a, by_attack[a], measures) for a in [*known, *(a for a in by_attack if a not in ATTACKS)]]
+
+
+def _finding(attack: str, names: list[str], measures: Measures) -> Finding:
+    ranked = sorted(names, key=lambda n: (_ORDER[status_of(measures[n])], -strength(measures[n])))
+    worst = measures[ranked[0]]
+    if worst.get("value") is None:
+        return Finding(attack, "unknown", f"Not measured: {worst.get('note') or 'unknown'}.", tuple(names))
+    return Finding(attack, status_of(worst), sentence(worst), tuple(names))
+
+
+_ORDER = {"leak": 0, "trace": 1, "clear": 2, "unknown": 3}
+
+
+def status_of(m: Mapping[str, Any]) -> Status:
+    """leak: surely farther from private than a slack; trace: surely not private; clear: neither can be said."""
+    if m.get("value") is None:
+        return "unknown"
+    if m.get("low") is None:
+        return "clear"  # too few people to bound it: nothing can be said for sure
+    surely = m["value"] - SURE * (m["value"] - m["low"])
+    away = surely - private_value(m)
+    if away > SLACK.get(_kind(m), _RISK):
+        return "leak"
+    return "trace" if away > 0 else "clear"
+
+
+def strength(m: Mapping[str, Any]) -> float:
+    """How far the value lies from private, in slacks."""
+    return (m["value"] - private_value(m)) / SLACK.get(_kind(m), _RISK) if m.get("value") is not None else 0.0
+
+
+def private_value(m: Mapping[str, Any]) -> float:
+    if m.get("better") == "half":
+        return 0.5
+    return float((m.get("detail") or {}).get("chance", 0.0))
+
+
+def _kind(m: Mapping[str, Any]) -> str:
+    last = str(m["name"]).rpartition(".")[2]
+    return last.removeprefix("nearest_").removeprefix("kernel_")
+
+
+def sentence(m: Mapping[str, Any]) -> str:
+    attack, _, last = str(m["name"]).rpartition(".")
+    text = ATTACKS[attack].sentences.get(last) if attack in ATTACKS else None
+    if text is None:
+        return f"{m['name']}: {number(m['value'])}."
+    detail = {k: ", ".join(v) if isinstance(v, list) else v for k, v in (m.get("detail") or {}).items()}
+    return text.format(**{**detail, "value": m["value"]})
+
+
+def headline(found: list[Finding]) -> tuple[Status, str]:
+    """The whole audit in one sentence."""
+    titles = {s: [title(f.attack) for f in found if f.status == s] for s in _ORDER}
+    missing = f" Not measured: {', '.join(titles['unknown'])}." if titles["unknown"] else ""
+    if titles["leak"]:
+        return "leak", f"This file gives people away: {', '.join(titles['leak'])}.{missing}"
+    if titles["trace"]:
+        return (
+            "trace",
+            f"Traces of the real people show, smaller than what counts as a leak here: {', '.join(titles['trace'])}.{missing}",
+        )
+    if not titles["clear"]:
+        return "unknown", f"Nothing could be measured.{missing}"
+    n = len(titles["clear"])
+    tried = "the one attack" if n == 1 else f"any of {n} attacks"
+    return "clear", f"No leak was found by {tried}. That is no proof that there is none.{missing}"
+
+
+def title(attack: str) -> str:
+    return ATTACKS[attack].title if attack in ATTACKS else attack
+
+
+def about_dcr(measures: Measures, found: list[Finding]) -> str:
+    """What a distance to the closest record would have said, and what that is worth. Empty where it was not measured."""
+    m = measures.get(DCR)
+    if m is None or m.get("value") is None:
+        return ""
+    passed = m.get("low") is None or m["low"] <= 0.5
+    said = "passes" if passed else "fails"
+    leaks = [title(f.attack) for f in found if f.status == "leak"]
+    what = (
+        f"the attacks above find leaks all the same ({', '.join(leaks)})"
+        if leaks
+        else "it is the attacks above, not this number, that say so much"
+    )
+    verdict = f"; {what}" if passed else "; failing it is a bad sign, passing it would have been no good one"
+    return (
+        f"Judged by DCR alone this file {said}: {number(m['value'])} of its rows have their closest real record in the table "
+        f"(0.5 is ideal){verdict}. The distance to the closest record is no privacy metric: files that pass it have been "
+        f"found wide open to membership attacks ({SOURCE})."
+    )
+
+
+def stand_in(measures: Measures) -> str:
+    """What it means that LiRA did not have the file's own generator. Empty where it had."""
+    detail = (measures.get("attack.lira.auc") or {}).get("detail") or {}
+    if not detail.get("stand_in"):
+        return ""
+    return (
+        f"LiRA was run with a stand-in ({detail['generator']}), since the maker of the file was not named: it asks whether the "
+        "table is to a record what a table of copied records would be. It finds memorising of any make, but not what only the "
+        "true generator would leave behind; name that with --generator for the full attack."
+    )
