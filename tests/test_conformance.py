@@ -131,7 +131,8 @@ def test_metrics(use: str, real: Real) -> None:
 def test_monitors(use: str, real: Real) -> None:
     columns = real.schema.modelled
     train = real.train.select(columns)
-    drifted = pl.concat([train.with_columns(age=pl.lit(17, pl.Int64), sex=pl.lit("Male"))] * 20)
+    alike = {"sex": "Male", "race": "White", "relationship": "Husband", "occupation": "Sales"}
+    drifted = pl.concat([train.with_columns(age=pl.lit(17, pl.Int64), **{c: pl.lit(v) for c, v in alike.items()})] * 20)
     check_monitor(factory("monitor", use), train, real.schema.select(columns), drifted)
 
 
