@@ -2,9 +2,10 @@
 
 `python bench/peers.py` runs all models on the packaged sample; `--data adult default king_county` the tables of
 `--folder`. Peers run in environments of their own, built from bench/envs/*.txt below `--envs`; none is a dependency.
-One JSON line per model, table and seed is kept in results/peers.jsonl, and what is there is not run again: stop it when
-you like. `--again` measures anew what is named. At the end results/peers.json, results/peers.md and docs/peers.md hold
-means and standard deviations of all lines, those of earlier calls too. What could not be run is a line with its reason.
+One JSON line per model, table and seed is kept in results/peers.jsonl, and what is there is not run again unless it
+failed: stop it when you like. `--again` measures anew what is named. At the end results/peers.json, results/peers.md
+and docs/peers.md hold means and standard deviations of all lines, those of earlier calls too. What could not be run is a
+line with its reason.
 """
 
 from __future__ import annotations
@@ -78,7 +79,10 @@ def environment(name: str, folder: Path) -> Path:
         print(f"building {place}", flush=True)
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(place)], check=True)
         built = subprocess.run(
-            [python, "-m", "pip", "install", "--quiet", "-r", str(pins)], capture_output=True, text=True, check=False
+            [python, "-m", "pip", "install", "--quiet", "--no-deps", "-r", str(pins)],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if built.returncode:
             raise CannotRun(f"its environment could not be built: {_last(built.stderr)}")
@@ -172,7 +176,7 @@ def _key(row: dict[str, Any]) -> tuple[str, str, int]:
 
 
 def measure(args: argparse.Namespace) -> None:
-    done = {_key(r) for r in kept()} if not args.again else set()
+    done = {_key(r) for r in kept() if "failed" not in r and not args.again}
     for name in args.data:
         anchor, trtr = load(name, args.folder), None
         for model in (BY_NAME[m] for m in args.models):
