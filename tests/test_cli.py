@@ -20,7 +20,7 @@ def test_without_arguments_it_shows_what_there_is(capsys: pytest.CaptureFixture[
     assert main([]) == 0
     shown = capsys.readouterr().out
     for verb in VERBS:
-        assert f"\n    {verb} " in shown
+        assert f"\n    {verb} " in shown or f"\n    {verb}\n" in shown
     assert "synthmill init your-data.csv" in shown
 
 
@@ -30,6 +30,13 @@ def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str
         main([verb, "--help"])
     assert e.value.code == 0
     assert f"usage: synthmill {verb}" in capsys.readouterr().out
+
+
+def test_the_labs_regimes_are_the_labs() -> None:
+    from synthmill import experiments
+    from synthmill.lab.regimes import REGIMES
+
+    assert experiments.REGIMES == REGIMES
 
 
 def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ RECIPES = Path(__file__).parent.parent / "recipes"
 
 
 def test_every_recipe_is_tested_here() -> None:
-    assert sorted(p.parent.name for p in RECIPES.glob("*/spec.yaml")) == ["adult", "machines", "road"]
+    assert sorted(p.parent.name for p in RECIPES.glob("*/spec.yaml")) == ["adult", "collapse", "machines", "road"]
     assert all((p.parent / "README.md").is_file() for p in RECIPES.glob("*/spec.yaml"))
 
 
@@ -38,3 +38,15 @@ def test_road(tmp_path: Path) -> None:
     assert dict(data.group_by("hit").len().iter_rows()) == {True: 600, False: 600}
     assert data.select((pl.col("stopping_distance") > pl.col("distance")) == pl.col("hit")).to_series().all()
     assert data["plate"].null_count() == 0
+
+
+def test_collapse(tmp_path: Path) -> None:
+    """The README's experiment with fewer, smaller generations: rare values go under replacement."""
+    found = synthmill.collapse(
+        RECIPES / "collapse" / "spec.yaml", 4, out=tmp_path / "run", repeats=1, rows=300, shares=[0], verified=False,
+        regimes=["replace", "accumulate"],
+    )  # fmt: skip
+    replaced, accumulated = (a["points"]["coverage.tails"] for a in found.summary["arms"])
+    assert replaced[-1]["median"] < replaced[0]["median"]
+    assert replaced[-1]["median"] < accumulated[-1]["median"]
+    assert (tmp_path / "run" / "report.html").stat().st_size < 2_000_000

@@ -64,7 +64,7 @@ def test_what_keeps_more_than_half_is_no_alarm():
 
 def test_planned_shares_are_no_drift_and_hide_none():
     """With few of the rich there are few nobles: expected where income is planned, and else not."""
-    few = people(5000, "made", rich=0.05)
+    few = people(10_000, "made", rich=0.05)
     assert watching(within=["income"]).observe(few) is None
     assert watching().observe(few) is not None
     many = people(

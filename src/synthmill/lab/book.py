@@ -72,9 +72,10 @@ class Book:
         self.write(f"chains/{key}.json", json.dumps(dict(chain)))
 
     def tables(self, key: str, generations: Sequence[Mapping[str, Any]]) -> list[Drawn]:
-        """The tables of an unfinished chain, in order."""
+        """The tables of some generations of an unfinished chain."""
         out = []
-        for t, about in enumerate(generations, 1):
+        for about in generations:
+            t = int(about["t"])
             path = self._table(key, t)
             if not path.is_file():
                 raise Refusal(f"{path}: missing, although its chain names it; start anew with --fresh")

@@ -158,7 +158,7 @@ def _chain(
     for t in range(2, len(rows) + 1):
         tell(t, False)
     if not chain["whole"]:
-        kept = [first[1], *book.tables(key, [first[0], *rows[1:]])[1:]] if len(rows) > 1 else [first[1]]
+        kept = [first[1], *book.tables(key, rows[1:])]
         ended = None
         try:
             for found in _fresh(generations(mill, real, arm, plan.generations, repeat, kept)):
