@@ -21,7 +21,7 @@ ORDER = (
     ("generate", "verify", "filter", "monitor", "measure"),  # the families
     ("spec", "conformance"),
     ("real", "run", "engine", "compose", "cover", "shares", "evaluation", "profile", "resample"),
-    ("candidates", "fitting", "job", "guards", "blending", "release", "proposal"),
+    ("candidates", "fitting", "job", "guards", "blending", "release", "proposal", "gaps"),
     ("line", "prepare", "documents", "lab"),
     ("verbs",),
     ("console",),

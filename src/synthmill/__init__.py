@@ -9,6 +9,7 @@ __version__ = "0.1.0"
 
 _DOORS = {
     "init": "verbs.init",
+    "need": "verbs.need",
     "check": "verbs.check",
     "preview": "verbs.preview",
     "make": "verbs.make",

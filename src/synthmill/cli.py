@@ -56,6 +56,19 @@ def _specs(verbs: Any) -> None:
     p.add_argument("--target", help="the column that models should predict (default: guessed)")
     p.add_argument("--force", action="store_true", help="overwrite an existing file")
 
+    p = _verb(verbs, "need", _need, "what your data lacks, and a spec against it")
+    p.add_argument("real")
+    p.add_argument("--model-errors", metavar="FILE", help="real rows with a column error, loss, correct or prediction")
+    p.add_argument("--error", metavar="COLUMN", help="the column of that file that tells the error")
+    p.add_argument("--against", metavar="FILE", help="a newer real file: what has drifted?")
+    p.add_argument("-o", "--out", default="need.yaml", help="where to write the spec (default: need.yaml)")
+    p.add_argument("--table", help="table of a database")
+    p.add_argument("--target", help="the column that models should predict")
+    p.add_argument("--entity", help="the column that names whose rows belong together")
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--json", action="store_true", help="all that was found, as JSON")
+    p.add_argument("--force", action="store_true", help="overwrite an existing file")
+
     p = _verb(verbs, "check", _check, "validate a spec without doing any work")
     p.add_argument("spec")
 
@@ -177,6 +190,18 @@ def _init(a: argparse.Namespace) -> None:
 
     out = init(a.real, a.out, table=a.table, target=a.target, force=a.force)
     print(f"wrote {out}; read it, then: synthmill preview {out}")
+
+
+def _need(a: argparse.Namespace) -> None:
+    import json
+
+    from .verbs.need import need
+
+    options = {
+        k: getattr(a, k) for k in ("model_errors", "error", "against", "target", "entity", "table", "seed", "force")
+    }
+    found = need(a.real, a.out, **options)
+    print(json.dumps(found.to_json(), indent=1) if a.json else "\n".join(found.lines()))
 
 
 def _check(a: argparse.Namespace) -> None:

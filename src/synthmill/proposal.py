@@ -127,7 +127,7 @@ def _summary(c: Column, s: pl.Series) -> str:
         "personal": _made_up(c.format), "text": c.note, "nested": c.note,
     }.get(c.kind, "")  # fmt: skip
     if c.low is not None and c.high is not None:
-        low, high = _outward(c, c.low), _outward(c, c.high, up=True)
+        low, high = outward(c, c.low), outward(c, c.high, up=True)
         known = f"within {low} to {high}" + (f", {c.digits} decimal{'s' * (c.digits > 1)}" if 0 < c.digits < 15 else "")
     if c.missing:
         known += f"{', ' if known else ''}{max(1, round(100 * c.missing))}% missing"
@@ -138,7 +138,7 @@ def _made_up(form: str) -> str:
     return f"{form}: made up" + (", may coincide with a real one" if form in COMMON else ", never one of train")
 
 
-def _outward(c: Column, value: float, up: bool = False) -> str:
+def outward(c: Column, value: float, up: bool = False) -> str:
     """A bound rounded away from the data, so that it tells nobody's exact value: numbers to half a digit of the range."""
     assert c.low is not None
     assert c.high is not None
