@@ -24,8 +24,13 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "low": {"privacy": "low"},
     "balanced": {"privacy": "balanced"},
     "strict": {"privacy": "strict"},
+    "leaf 10": {"leaf": 10},
+    "leaf 100": {"leaf": 100},
+    "leaf 400": {"leaf": 400},
+    "worlds 2": {"worlds": 2},
+    "worlds 15": {"worlds": 15},
 }
-"""Label -> options of the forest. The three names of `privacy` are joined by a line; further entries are dots of their own."""
+"""Label -> options of the forest. The three names of `privacy` are joined by a line; the others turn one knob of `balanced`."""
 
 LINE = ("low", "balanced", "strict")
 ROWS = Path(__file__).resolve().parent / "results" / "frontier.jsonl"
