@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -95,8 +96,12 @@ def _panel(panel: Panel, across: str) -> str:
     if panel.mark is not None:
         y = at(x0, panel.mark)[1]
         parts.append(f'<line x2="{WIDTH}" y1="{y:.1f}" y2="{y:.1f}" stroke="#888" stroke-dasharray="4 4"/>')
-    path = " ".join("{:.1f},{:.1f}".format(*at(p.x, p.y)) for p in panel.points if p.line)
+    joined = [at(p.x, p.y) for p in panel.points if p.line]
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in joined)
     parts.append(f'<polyline points="{path}" fill="none" stroke="#e07a1f" stroke-width="1.5"/>')
+    for (a, b), (c, d) in itertools.pairwise(joined):
+        along = [(a + (c - a) * t / 20, b + (d - b) * t / 20) for t in range(21)]
+        panel.boxes.extend((x - 2, y - 2, x + 2, y + 2) for x, y in along)
     panel.boxes.extend((x - 6, y - 6, x + 6, y + 6) for x, y in (at(p.x, p.y) for p in panel.points))
     for p in panel.points:
         cut = not y0 <= p.y <= y1
