@@ -323,13 +323,12 @@ def collapsed(found: Collapse) -> None:
 
 
 def swept(found: Sweep) -> None:
-    table = Table(box=None, padding=(0, 2))
-    for name in ("mix", "real", "synthetic", found.score, "gain", "95% interval of the gain"):
-        table.add_column(name, justify="left" if name == "mix" else "right")
-    table.add_row("real rows alone", "", "", _number(found.baseline[0]), "", "")
+    """Lines rather than a table, which would be broken to the width of a terminal that is not there."""
+    wide = max(len(m.label) for m in found.mixes)
+    out.print(f"{'':{wide}}  {'real':>9}  {'synthetic':>9}  {found.score:>7}  {'gain':>7}  95% interval of the gain")
+    out.print(f"{'real rows alone':{wide}}  {'':>9}  {'':>9}  {_number(found.baseline[0]):>7}")
     for m in found.mixes:
         value, low, high = m.gain
-        interval = f"{low:+.4f} – {high:+.4f}"
-        table.add_row(m.label, f"{m.real:,}", f"{m.synthetic:,}", _number(m.score[0]), f"{value:+.4f}", interval)
-    out.print(table)
+        rest = f"{_number(m.score[0]):>7}  {value:>+7.4f}  {low:+.4f} – {high:+.4f}"
+        out.print(f"{m.label:{wide}}  {m.real:>9,}  {m.synthetic:>9,}  {rest}")
     out.print(f"\n[bold]recommended[/] {escape(found.why)}")
