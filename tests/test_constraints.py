@@ -174,6 +174,22 @@ def test_kept_axes_are_asked_for_and_others_found(tmp_path: Path) -> None:
     assert rows["state"].value_counts().sort("state").rows() == [("state 0", 60), ("state 2", 60)]
 
 
+def test_axes_inside_a_joint_category_are_asked_for_at_trains_shares(tmp_path: Path) -> None:
+    frame = orders(3_000).with_columns(  # neither column decides the other now
+        state=pl.when(pl.int_range(3_000) % 3 == 0).then(pl.lit("abroad")).otherwise("state")
+    )
+    frame.write_parquet(tmp_path / "two.parquet")
+    declared = [{"combinations": ["city", "state"]}]
+    parts = {"constraints": declared, "real": {"path": str(tmp_path / "two.parquet")}, "fill": {"size": 100}}
+    cover = {"axes": {"state": ["abroad"], "shop": ["north", "south"]}, "quota": 400}
+    result = synthmill.make(spec(tmp_path, cover=cover, **parts), tmp_path / "run")
+    assert result.run.manifest["state"]["ledger"]["asked"] == [400, 400]  # nothing is asked for in vain
+    rows, real = result.data, frame.filter(state="abroad")
+    assert rows["state"].unique().to_list() == ["abroad"]
+    assert rows["city"].n_unique() == 9
+    assert abs((rows["city"] == "city 3").mean() - (real["city"] == "city 3").mean()) < 0.05  # type: ignore[operator]
+
+
 def test_the_check_judges_the_rows_of_any_generator() -> None:
     real = from_frame(orders(), holdout=None)
     check = build("verify", {"use": "constraints", "all": DECLARED[:4]})

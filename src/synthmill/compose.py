@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 
+from .cells import Cell, Level
 from .frame import seed_of
 from .lineage import Source, config_digest, version_of
 from .plugins import Request, blamed, build
@@ -46,15 +47,32 @@ class Step:
         return self.plan.types if self.plan else self.plugin.schema()
 
     def conditions(self, axes: Sequence[str]) -> bool:
-        able = hasattr(self.plugin, "conditions") and (self.plan is None or set(axes) <= set(self.plan.kept))
-        return able and bool(self.plugin.conditions(list(axes)))
+        own = list(axes) if self.plan is None else self.plan.able(axes)
+        return own is not None and hasattr(self.plugin, "conditions") and bool(self.plugin.conditions(own))
 
     def generate(self, request: Request) -> Any:
-        made = self.plugin.generate(request)
-        if self.plan is None or not isinstance(made, pl.DataFrame):
+        if self.plan is None:
+            return self.plugin.generate(request)
+        made = self._in_plan(request, self.plan)
+        if not isinstance(made, pl.DataFrame):
             return made
         errors = [made["_error"]] if "_error" in made.columns else []
         return self.plan.decode(made).with_columns(errors)
+
+    def _in_plan(self, request: Request, plan: Plan) -> Any:
+        """A cell on columns that a category stands for is that category's levels, each asked for at train's share."""
+        asked = plan.asked(request.cell.where)
+        if len(asked) == 1:
+            return self.plugin.generate(replace(request, cell=_on(request.cell, asked[0][0])))
+        counts: Sequence[int] = (
+            request.rng("plan").multinomial(request.n, [share for _, share in asked]).tolist() if asked else []
+        )
+        parts = [
+            self.plugin.generate(replace(request, cell=_on(request.cell, where), n=n, seed=seed_of(request.seed, i)))
+            for i, ((where, _), n) in enumerate(zip(asked, counts, strict=True))
+            if n
+        ]
+        return pl.concat(parts, how="diagonal") if parts else pl.DataFrame(schema=plan.schema.dtypes())
 
     def source(self, depth: int, parents: tuple[str, ...]) -> Source:
         licence = getattr(self.plugin, "licence", None)
@@ -233,6 +251,10 @@ def _is_private(step: Step) -> bool:
 def _plainly(plugin: Any, train: pl.DataFrame, schema: Schema) -> Any:
     plugin.fit(train, schema)
     return plugin
+
+
+def _on(cell: Cell, where: Mapping[str, Level]) -> Cell:
+    return replace(cell, levels=tuple(where.items()))
 
 
 _IDENTITY = "tabular.identity"

@@ -137,9 +137,14 @@ def test_a_category_that_decides_the_others_stays() -> None:
     assert plan.kept == [n for n in frame.columns if n != "state"]
     both = frame.with_columns(state=pl.when(pl.col("other") == "x").then("state").otherwise(pl.lit("abroad")))
     joint = plan_of(both, (Combinations(("state", "city")),))
-    step = joint.joint("city")
-    assert isinstance(step, Joint)
-    assert len(step.levels(pl.col("city") == "city 3")) == 2
+    assert isinstance(joint.steps[0], Joint)
+    assert joint.able(["city", "other"]) == ["other", joint.steps[0].made[0]]
+    asked = joint.asked({"city": "city 3", "other": "x"})
+    assert len(asked) == 2
+    assert sum(share for _, share in asked) == pytest.approx(1)
+    assert all(set(where) == {"other", joint.steps[0].made[0]} for where, _ in asked)
+    assert joint.asked({"city": "nowhere"}) == []
+    assert joint.able(["city", "low"]) == ["low", joint.steps[0].made[0]]
     assert joint.decode(joint.encode(both)).equals(both)
 
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
+from synthmill.cells import Level, holds
 from synthmill.constraints import Combinations, Constraint, Inequality, OneHot, Total, Unique
 from synthmill.refusal import Refusal
 from synthmill.schema import MODELLED, Schema, dtype_of
 
 from .infer import observed
-from .steps import Gaps, Grid, Joint, Lookup, Rest, Step, from_json
+from .steps import COUNT, Gaps, Grid, Joint, Lookup, Rest, Step, from_json
 from .store import load_frame, save_frame
 
 _FILE = "plan.json"
@@ -99,9 +100,33 @@ class Plan:
             columns |= {s.name: s for s in step.back(columns)}
         return pl.DataFrame([columns[n] for n in self.types])
 
-    def joint(self, column: str) -> Joint | None:
-        """The category that stands for this column, if one does: a condition on it is one on that category's levels."""
-        return next((s for s in self.steps if isinstance(s, Joint) and column in s.outs), None)
+    def grouped(self, axes: Sequence[str]) -> Lookup | Joint | None:
+        """The category that decides all axes that are not kept; None where there are none such, or it takes several."""
+        lacking = set(axes) - set(self.kept)
+        found = [s for s in self.steps if isinstance(s, Lookup | Joint) and lacking and lacking <= set(s.outs)]
+        return found[0] if found else None
+
+    def able(self, axes: Sequence[str]) -> list[str] | None:
+        """The encoded columns on which a condition on these axes is one; None where it is none."""
+        if set(axes) <= set(self.kept):
+            return list(axes)
+        step = self.grouped(axes)
+        if step is None:
+            return None
+        return list(dict.fromkeys([*(a for a in axes if a in self.kept), step.table.columns[0]]))
+
+    def asked(self, where: Mapping[str, Level]) -> list[tuple[dict[str, Level], float]]:
+        """Conditions on encoded columns that together are this one on the original columns, with their shares in train.
+
+        A level that train lacks has none. A combination whose deciding category is missing cannot be asked for."""
+        step = self.grouped(list(where))
+        if step is None:
+            return [(dict(where), 1.0)]
+        key = step.table.columns[0]
+        rows = step.table.filter(holds({c: v for c, v in where.items() if c in step.table.columns})).drop_nulls(key)
+        rest = {c: v for c, v in where.items() if c not in step.table.columns}
+        total = max(1, rows[COUNT].sum())
+        return [({**rest, key: level}, n / total) for level, n in rows.select(key, COUNT).iter_rows()]
 
     def save(self, folder: Path, tables: Path) -> None:
         """JSON into `folder`; combinations come from real rows, and go to `tables`, which belongs under `private/`."""
@@ -148,7 +173,7 @@ def _ways(c: Constraint, train: pl.DataFrame, schema: Schema, keep: Sequence[str
             if name not in keep:
                 yield _rest(c, name, train, schema, taken)
     else:
-        table = train.select(c.columns).unique().sort(c.columns)
+        table = train.select(c.columns).group_by(c.columns).agg(pl.len().alias(COUNT)).sort(c.columns)
         if isinstance(c, OneHot):
             table = table.filter(c.holds(table))
         elif isinstance(c, Combinations):
@@ -161,7 +186,7 @@ def _lookups(c: Combinations, table: pl.DataFrame, schema: Schema, keep: Sequenc
     """One category that decides all the others stays as it is. A number is no such key: generators draw between values."""
     for name in sorted(c.columns, key=lambda n: (n not in keep, c.columns.index(n))):
         if schema[name].kind in ("categorical", "boolean") and table[name].n_unique() == table.height:
-            yield Lookup(table.select(name, pl.exclude(name)))
+            yield Lookup(table.select(name, pl.exclude(name, COUNT), COUNT))
 
 
 def _gaps(c: Inequality, up: bool, train: pl.DataFrame, schema: Schema, taken: set[str]) -> Gaps:

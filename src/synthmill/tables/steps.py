@@ -19,6 +19,7 @@ Columns = Mapping[str, pl.Series]
 _CONTINUOUS = 13
 """Decimals from here on are no grid that values could be rounded to: float64 carries 15 significant digits."""
 _STEPS = {"1d": 86_400_000_000, "1h": 3_600_000_000, "1m": 60_000_000, "1s": 1_000_000, "1ms": 1_000, "1us": 1}
+COUNT = "_count"
 _UNITS = {"ms": 1e-3, "us": 1.0, "ns": 1e3}
 
 
@@ -268,7 +269,8 @@ class Rest:
 
 @dataclass(frozen=True)
 class Lookup:
-    """Columns that another decides. table: that column first, one row for each of its values."""
+    """Columns that another decides. table: that column first, one row for each of its values, and how many train rows
+    have it (`_count`)."""
 
     kind: ClassVar[str] = "lookup"
     table: pl.DataFrame = field(compare=False)
@@ -281,7 +283,7 @@ class Lookup:
 
     @property
     def outs(self) -> tuple[str, ...]:
-        return tuple(self.table.columns[1:])
+        return tuple(self.table.columns[1:-1])
 
     def there(self, frame: pl.DataFrame) -> list[pl.Series]:
         return []
@@ -299,7 +301,7 @@ class Lookup:
 
 @dataclass(frozen=True)
 class Joint:
-    """Several columns drawn as one category. table: its levels (text) first, then what each stands for."""
+    """Several columns drawn as one category. table: its levels (text) first, what each stands for, `_count`."""
 
     kind: ClassVar[str] = "joint"
     table: pl.DataFrame = field(compare=False)
@@ -312,7 +314,7 @@ class Joint:
 
     @property
     def outs(self) -> tuple[str, ...]:
-        return tuple(self.table.columns[1:])
+        return tuple(self.table.columns[1:-1])
 
     def there(self, frame: pl.DataFrame) -> list[pl.Series]:
         """Null where the combination is none of those allowed."""
@@ -322,10 +324,6 @@ class Joint:
 
     def back(self, columns: Columns) -> list[pl.Series]:
         return _joined(columns[self.made[0]], self.table)
-
-    def levels(self, where: pl.Expr) -> list[str]:
-        """The levels that stand for combinations within a condition on the original columns."""
-        return self.table.filter(where)[self.made[0]].to_list()
 
     def describe(self, schema: Schema) -> list[Column]:
         return [Column(self.made[0], "categorical", "String")]
@@ -340,7 +338,7 @@ Step = Gaps | Rest | Lookup | Joint
 def _joined(keys: pl.Series, table: pl.DataFrame) -> list[pl.Series]:
     key = table.columns[0]
     asked = keys.cast(table[key].dtype, strict=False).alias(key).to_frame()
-    return asked.join(table, on=key, how="left", nulls_equal=True, maintain_order="left").drop(key).get_columns()
+    return asked.join(table, on=key, how="left", nulls_equal=True, maintain_order="left").drop(key, COUNT).get_columns()
 
 
 def _named(column: Column, name: str) -> Column:
