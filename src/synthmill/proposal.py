@@ -254,7 +254,7 @@ def _rest(target: str | None, rows: int) -> Iterator[str]:
     yield "  - use: duplicates  # up to the real table's own rate"
     yield "  - use: copies      # nearer to a real record than real records are to one another"
     yield ""
-    yield "blend: {real: 0.5}  # the share of the whole that is real"
+    yield "blend: {real: 0.7}  # every real row stays; at most 30% synthetic beside them (try: synthmill blend-sweep)"
     yield ""
     yield "evaluate:  # on the held-out real rows"
     for use in ["fidelity", "detection", "coverage", *(["utility"] if target else []), "privacy"]:

@@ -26,7 +26,7 @@ SPEC: dict[str, Any] = {
     "generate": "tabular.copula",
     "verify": ["schema", {"use": "rules", "all": ["age >= 17"]}, {"use": "rules", "all": ["hours_per_week < 60"]}],
     "filter": ["duplicates", "copies"],
-    "blend": {"real": 0.5},
+    "blend": {"real": 0.5, "regime": "replace"},
     "evaluate": "fidelity",
     "release": {"fidelity.shapes": ">= 0.5"},
 }
