@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import platform
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,8 @@ def spec(use: str) -> synthmill.Spec:
 def experiment(use: str, given: argparse.Namespace) -> dict[str, Any]:
     def tick(step: Step) -> None:
         if step.done % 10 == 0:
-            print(f"{use}: {step.done} of {step.total}, about {step.left / 60:.0f} min left", flush=True)
+            left = f", about {step.left / 60:.0f} min left" if math.isfinite(step.left) else ""
+            print(f"{use}: {step.done} of {step.total}{left}", flush=True)
 
     options = {"generations": given.generations, "repeats": given.repeats, "rows": given.rows}
     return synthmill.collapse(spec(use), out=Path(given.out) / f"collapse-{use}", tick=tick, **options).summary
