@@ -156,8 +156,9 @@ def _runs(verbs: Any) -> None:
     p = _verb(verbs, "blend", _blend, "mix a run's records with real training rows")
     p.add_argument("run_dir", metavar="RUN")
     p.add_argument(
-        "--real", type=float, dest="share", help="share of the whole that is real, 0 to 1 (default: the spec's)"
+        "--real", type=float, dest="share", help="least share of the whole that is real, 0 to 1 (default: the spec's)"
     )
+    p.add_argument("--regime", help="accumulate: every real row stays; replace: the share is exact (default: the spec's)")
     p.add_argument("--per-cell", action="store_true")
     p.add_argument("--export", help="also write the blend to this file")
     p.add_argument("--include-real", action="store_true", help="allow real rows in the exported file")
@@ -315,7 +316,7 @@ def _blend(a: argparse.Namespace) -> None:
     from .verbs.blend import blend
     from .verbs.sample import write_table
 
-    made = blend(a.run_dir, a.share, a.per_cell)
+    made = blend(a.run_dir, a.share, a.per_cell, a.regime)
     for note in made.notes:
         print(f"note: {note}")
     print(f"blend: {made.real:,} real and {made.synthetic:,} synthetic records ({made.share:.0%} real)")

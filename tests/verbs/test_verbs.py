@@ -154,6 +154,9 @@ def test_blend_says_what_it_holds_and_guards_real_rows(capsys: pytest.CaptureFix
     assert dict(mixed.select(COLUMNS).schema) == dict(pl.read_csv("mine.csv").schema)
     with pytest.raises(Refusal, match=r"1\.5 is not a share"):
         synthmill.blend("run", 1.5)
+    with pytest.raises(synthmill.Refusal, match="did you mean 'replace'"):
+        synthmill.blend("run", 0.5, regime="replaced")
+    assert synthmill.blend("run", 0.5, regime="accumulate").real > 80  # every one there is
 
 
 def test_trace_tells_every_kind_of_record(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ from synthmill.blending import Blend, save
 from synthmill.blending import blend as mix
 from synthmill.evaluation import Evaluation
 from synthmill.prepare import prepare
-from synthmill.refusal import Refusal
+from synthmill.refusal import Refusal, choices
 from synthmill.release import judge
 from synthmill.run import Run
 from synthmill.spec import BlendNeed, Spec, load_spec
@@ -19,11 +19,13 @@ from synthmill.spec import BlendNeed, Spec, load_spec
 from .make import blend_inputs, record_bars
 
 BLENDED = ("utility.blend", "utility.blend_gain", "utility.oversampled")
+REGIMES = ("accumulate", "replace")
 STALE = "the blend was made anew since; `synthmill make` goes back to the spec's blend and measures that"
 
 
-def blend(root: str | Path, real: float | None = None, per_cell: bool = False) -> Blend:
-    """real: share of the whole that is real (default: the spec's). A report that is there is written anew.
+def blend(root: str | Path, real: float | None = None, per_cell: bool = False, regime: str | None = None) -> Blend:
+    """real: share of the whole that is real, at least (regime `accumulate`) or exactly (`replace`); both are the spec's if
+    not given. A report that is there is written anew.
 
     Raises Refusal for a run without real data.
     """
@@ -37,6 +39,10 @@ def blend(root: str | Path, real: float | None = None, per_cell: bool = False) -
         if not 0 <= real <= 1 or math.isnan(real):
             raise Refusal(f"--real: {real} is not a share between 0 and 1")
         need = need.model_copy(update={"real": real})
+    if regime is not None:
+        if regime not in REGIMES:
+            raise Refusal(f"--regime: '{regime}' is none; {choices(regime, REGIMES)}")
+        need = need.model_copy(update={"regime": regime})
     if per_cell:
         need = need.model_copy(update={"per_cell": True})
     prepared = prepare(spec, str(path), base)
