@@ -195,7 +195,7 @@ def test_edited_code_stops_more_records_but_not_another_blend(folder: Path) -> N
     (folder / "judge.py").write_text("def fine(row):\n    return True\n")
     with pytest.raises(Refusal, match="code of a plugin has changed"):
         synthmill.extend(folder / "run", 5)
-    assert synthmill.blend(folder / "run", 0.5).share == 0.5
+    assert synthmill.blend(folder / "run", 0.5, regime="replace").share == 0.5
     pl.DataFrame({"x": [3 * i for i in range(200)]}).write_csv(folder / "real.csv")
     with pytest.raises(Refusal, match="real data has changed"):
         synthmill.blend(folder / "run", 0.5)
