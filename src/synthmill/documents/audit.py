@@ -12,7 +12,7 @@ from .proof import single
 from .words import count, esc, number, plural, share, words_of
 
 STATUS = {"leak": "leak", "trace": "trace", "clear": "nothing found", "unknown": "not measured"}
-_MARK = {"leak": "missed", "trace": "missed", "clear": "held", "unknown": "missed"}
+_MARK = {"leak": "missed", "trace": "trace", "clear": "held", "unknown": "trace"}
 _FRAME = {"leak": "unreleased", "trace": "unjudged", "clear": "released", "unknown": "unjudged"}
 
 

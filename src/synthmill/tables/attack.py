@@ -103,21 +103,26 @@ class Exposure:
 
     def _dcr_share(self, shown: Points, w: Floats) -> Floats:
         """Both real sides are resampled; the nearest neighbour of a resample is the first of 8 that it holds."""
-        rival = self._closest(shown, self.train[self.rival], self.w_rival)
-        fresh = self._closest(shown, self.holdout[self.fresh], self.w_fresh)
+        rival = closest(shown, self.train[self.rival], self.w_rival)
+        fresh = closest(shown, self.holdout[self.fresh], self.w_fresh)
         wins = (rival < fresh) + 0.5 * (rival == fresh)
         answer: Floats = (w * wins).sum(axis=1) / w.sum(axis=1)
         return answer
 
-    def _closest(self, shown: Points, base: Points, w: Floats) -> Floats:
-        gap, at = nearest(shown, base, min(_NEIGHBOURS, len(base)))
-        gap, rows = gap.round(4), np.arange(len(shown))
-        out = np.empty((len(w), len(shown)))
-        for b, drawn in enumerate(w > 0):
-            held = drawn[at]
-            held[:, -1] = True
-            out[b] = gap[rows, held.argmax(axis=1)]
-        return out
+
+def closest(shown: Points, base: Points, w: Floats) -> Floats:
+    """(b, n) distance of each shown row to the nearest row of `base` that each resample holds, of the 8 nearest.
+
+    w: (b, len(base)). Rounded to 4 decimals, so that two equal rows at the same distance are a tie.
+    """
+    gap, at = nearest(shown, base, min(_NEIGHBOURS, len(base)))
+    gap, rows = gap.round(4), np.arange(len(shown))
+    out = np.empty((len(w), len(shown)))
+    for b, drawn in enumerate(w > 0):
+        held = drawn[at]
+        held[:, -1] = True
+        out[b] = gap[rows, held.argmax(axis=1)]
+    return out
 
 
 def _some(frame: pl.DataFrame, rows: int, rng: np.random.Generator) -> pl.DataFrame:

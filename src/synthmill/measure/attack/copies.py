@@ -10,9 +10,10 @@ from pydantic import Field
 
 from synthmill.frame import row_keys
 from synthmill.plugins import Evidence, Measure
+from synthmill.tables.attack import closest
 from synthmill.tables.interval import Estimate, Floats, entities, measured, resamples, seeds
 from synthmill.tables.isolation import alone
-from synthmill.tables.membership import unknown
+from synthmill.tables.membership import renumbered, unknown
 from synthmill.tables.scores import mean
 from synthmill.tables.space import Space, nearest
 
@@ -48,8 +49,10 @@ class Copies:
         limit = float(np.quantile(alone(train[probe], train, np.arange(len(train)), probe), _NEAR))
         some = np.sort(rng.permutation(len(held))[: self.rows])
         same = np.sort(rng.permutation(len(train))[: len(held)])
-        groups = entities(evidence.holdout, evidence.entity)
-        w, w_some = resamples(groups, rng), resamples(np.unique(groups[some], return_inverse=True)[1], rng)
+        rival = np.sort(rng.permutation(len(held))[: len(same)])
+        own, groups = (entities(f, evidence.entity) for f in (evidence.train, evidence.holdout))
+        w, w_some = resamples(groups, rng), resamples(renumbered(groups[some]), rng)
+        w_same, w_rival = resamples(renumbered(own[same]), rng), resamples(renumbered(groups[rival]), rng)
         keys = row_keys(evidence.train.select(names))
         control = mean(np.isin(row_keys(evidence.holdout.select(names)), keys).astype(np.float64), w)
         control_near = mean((nearest(held[some], train)[0][:, 0] <= limit).astype(np.float64), w_some)
@@ -60,12 +63,12 @@ class Copies:
             gap = nearest(shown, train)[0][:, 0]
             exact.append(np.full(len(control), np.isin(row_keys(table.select(names)), keys).mean()))
             near.append(mean((gap <= limit).astype(np.float64), weight))
-            inside, outside = (nearest(shown, base)[0][:, 0].round(4) for base in (train[same], held[: len(same)]))
+            inside, outside = closest(shown, train[same], w_same), closest(shown, held[rival], w_rival)
             dcr.append(mean((inside < outside) + 0.5 * (inside == outside), weight))
         return [
             _beyond("exact", exact, control, people, {}),
             _beyond("near", near, control_near, people, {"distance": limit}),
-            measured("dcr_share", [Estimate(d, people) for d in dcr], "half"),
+            measured("dcr_share", [Estimate(d, min(people, len(same))) for d in dcr], "half"),
         ]
 
 

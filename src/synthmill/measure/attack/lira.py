@@ -19,6 +19,8 @@ from synthmill.tables.space import Points, Space, nearest
 
 _Bools = np.ndarray[Any, np.dtype[np.bool_]]
 _STAND_IN = "tabular.bootstrap"
+_FAINT = 0.01
+"""A record is never less likely for having been seen: a shadow that does not memorise leaves the order to the distance."""
 _LEAST = 1e-6
 """Variance below which shadows do not differ; keeps the ratio finite."""
 
@@ -30,8 +32,8 @@ class Lira:
     After Carlini et al. (2022). Shadow generators are fitted on random halves of train and holdout, so each target is
     inside one half of them and outside the other. The statistic is -log of the distance from the target to the
     nearest synthetic row; the score its Gaussian log-likelihood ratio, inside against outside. Means are the target's own,
-    their difference shrunk to its average by empirical Bayes, since few models tell little of one record; variances
-    are common to all.
+    their difference shrunk to its average by empirical Bayes, since few models tell little of one record, and never below
+    0.01 standard deviations; the variance is one for all, so that the ratio stays monotone in the statistic.
 
     `generator`: the maker of the file, a name or a mapping with `use` and options; the attacker then knows the tool and
     reruns it. Without it `tabular.bootstrap` stands in, and the question becomes whether the table is to this record
@@ -129,14 +131,14 @@ class _Shadows:
     def score(self, seen: Floats) -> Floats:
         """seen: (targets,) the statistic on the judged table."""
         within, without = _moments(self.near, self.inside), _moments(self.near, ~self.inside)
+        spread = max((within[1] + without[1]) / 2, _LEAST)
         gain = within[0] - without[0]
-        noise = 2 * (within[1] + without[1]) / len(self.near)
+        noise = 4 * spread / len(self.near)
         kept = max(0.0, 1 - noise / max(float(gain.var()), 1e-12))
-        gain = gain.mean() + kept * (gain - gain.mean())
+        gain = np.maximum(gain.mean() + kept * (gain - gain.mean()), _FAINT * np.sqrt(spread))
         middle = (within[0] + without[0]) / 2
         seen = seen - np.median(seen - middle)  # shadows learn from fewer rows: the table as a whole may lie nearer
-        low, high = middle - gain / 2, middle + gain / 2
-        ratio: Floats = (seen - low) ** 2 / max(without[1], _LEAST) - (seen - high) ** 2 / max(within[1], _LEAST)
+        ratio: Floats = gain * (seen - middle) / spread
         return ratio
 
 

@@ -7,7 +7,6 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 from pydantic import Field
 
 from synthmill.plugins import Evidence, Measure
@@ -17,9 +16,10 @@ from synthmill.tables.interval import Floats, Ints, entities, resamples, seeds
 from synthmill.tables.isolation import Isolated
 from synthmill.tables.membership import renumbered, unknown
 from synthmill.tables.risk import Rates, rates, risk
-from synthmill.tables.space import Space, nearest
+from synthmill.tables.space import Points, Space, nearest
 
 _FALSE = 0.05
+_LEAST = 1e-6
 
 
 @dataclass
@@ -31,11 +31,10 @@ class Outliers:
     distance to its nearest fellow. `reconstructed`: the risk, the rate of train outliers rebuilt beyond the control's,
     over what there was to gain; 0 is private.
 
-    `memorised`: how many outliers are too near to be chance, even if it is only one. Each one's number of synthetic rows
-    that would come as near in every column if columns were independent, lambda, must be below 0.05 over the number of
-    outliers, and below that of every pair that is chance for certain: a train outlier and its nearest held-out row, a held-out
-    outlier and its nearest synthetic row. 0 is private; the interval reaches up to all that were rebuilt. Baseline (detail
-    `expected`): what the control's rate would give.
+    `memorised`: how many outliers are too near to be chance, even if it is only one. Two bounds have to agree, each at 0.05
+    over the number of outliers: how near fresh rows come to the lonely, read off the held-out rows and continued as a power
+    law; and how many synthetic rows would come as near in every column if columns were independent. 0 is private; the
+    interval reaches up to all that were rebuilt. Baseline (detail `expected`): what the control's rate would give.
 
     Source: this project; outliers as the exposed ones: Stadler et al. (2022), Meeus et al. (2023).
     """
@@ -56,6 +55,7 @@ class Outliers:
             return [unknown(m, "fewer than 2 held-out rows are as lonely as train's outliers") for m in self.measures]
         groups = [entities(f, evidence.entity) for f in (evidence.train, evidence.holdout)]
         w = [resamples(renumbered(g[at]), rng) for g, at in zip(groups, (found.train, found.control), strict=True)]
+        chance = _Chance.of(found, real, held)
         each, counts = [], []
         for table in seeds(evidence):
             made = space.embed(table)
@@ -63,37 +63,53 @@ class Outliers:
             ratio = [g[0][:, 0] / d for g, d in zip(gaps, (found.reach, found.control_reach), strict=True)]
             hit = [(r <= self.near).astype(np.float64) for r in ratio]
             each.append(rates(hit[0], hit[1], w[0], w[1]))
-            others = [g[1][:, 0] for g in gaps]
-            counts.append(
-                self._memorised(found, hit[0] > 0, others, nearest(real[found.train], held)[1][:, 0], table, evidence)
-            )
+            counts.append(self._memorised(found, ratio[0], gaps[0][1][:, 0], chance, table, evidence))
         n = min(len(found.train), len(found.control))
-        chance = self._chance(each[0], len(found.train))
         told = {"outliers": len(found.train), "control_outliers": len(found.control)}
-        return [risk("reconstructed", each, n, 0.0, told), _counted(counts, each, len(found.train), told | chance)]
-
-    def _chance(self, found: Rates, outliers: int) -> dict[str, float]:
-        return {"expected": float(found[1][0] * outliers), "rebuilt": float(found[0][0] * outliers)}
+        return [
+            risk("reconstructed", each, n, 0.0, told),
+            _counted(counts, each, len(found.train), told | _numbers(each[0], len(found.train))),
+        ]
 
     def _memorised(
-        self,
-        found: Isolated,
-        hit: NDArray[np.bool_],
-        others: list[Ints],
-        fresh: Ints,
-        table: pl.DataFrame,
-        evidence: Evidence,
+        self, found: Isolated, ratio: Floats, near: Ints, chance: _Chance, table: pl.DataFrame, evidence: Evidence
     ) -> int:
-        if not hit.any():
+        hit = np.flatnonzero(ratio <= self.near)
+        if not len(hit):
             return 0
-        train, holdout, schema = evidence.train, evidence.holdout, evidence.schema
-        mine = _expected(train[found.train[hit]], table[others[0][hit]], train, schema, 1) * table.height
-        innocent = [
-            _expected(train[found.train], holdout[fresh], train, schema, 1) * table.height,
-            _expected(holdout[found.control], table[others[1]], train, schema, 0) * table.height,
-        ]
-        limit = min(_FALSE / len(found.train), *(float(x.min()) for x in innocent if len(x)))
-        return int((mine < limit).sum())
+        level = _FALSE / len(found.train)
+        rare = chance.of_a_fresh_table(ratio[hit], table.height) < level
+        alike = _expected(evidence.train[found.train[hit]], table[near[hit]], evidence.train, evidence.schema)
+        return int((rare & (alike * table.height < level)).sum())
+
+
+@dataclass(frozen=True)
+class _Chance:
+    """How near fresh rows come to the lonely, as a share of their distance to their fellows: a power law below the median,
+    its exponent (the local dimension) by Hill (1975). rows: how many fresh rows it was seen on."""
+
+    middle: float
+    power: float
+    rows: int
+
+    @classmethod
+    def of(cls, found: Isolated, real: Points, held: Points) -> _Chance:
+        lonely, reach = np.concatenate([found.train, found.next]), np.concatenate([found.reach, found.next_reach])
+        known = reach > 0
+        ratio = nearest(real[lonely[known]], held)[0][:, 0] / reach[known]
+        middle = float(np.median(ratio))
+        low = np.maximum(ratio[ratio < middle], _LEAST)
+        power = 1 / float(np.log(middle / low).mean()) if len(low) else 1.0
+        return cls(middle, power, len(held))
+
+    def of_a_fresh_table(self, ratio: Floats, rows: int) -> Floats:
+        """(n,) probability that a fresh table of so many rows comes as near to a lonely record."""
+        reached = np.minimum(1.0, ratio / max(self.middle, _LEAST)) ** self.power / 2
+        return np.minimum(1.0, reached * max(1.0, rows / self.rows))
+
+
+def _numbers(found: Rates, outliers: int) -> dict[str, float]:
+    return {"expected": float(found[1][0] * outliers), "rebuilt": float(found[0][0] * outliers)}
 
 
 def _counted(counts: list[int], each: list[Rates], outliers: int, detail: dict[str, float]) -> Measure:
@@ -102,10 +118,10 @@ def _counted(counts: list[int], each: list[Rates], outliers: int, detail: dict[s
     return Measure("memorised", value, float(min(counts)), high, "lower", detail)
 
 
-def _expected(rows: pl.DataFrame, near: pl.DataFrame, train: pl.DataFrame, schema: Schema, own: int) -> Floats:
+def _expected(rows: pl.DataFrame, near: pl.DataFrame, train: pl.DataFrame, schema: Schema) -> Floats:
     """(n,) probability that a row of independent columns is in every column as near to `rows` as `near` is.
 
-    own: how many times `rows` are in train themselves; at least one train row always counts, so it is never 0.
+    rows: train rows; each counts once itself, so that no probability is 0.
     """
     out = np.ones(len(rows))
     for name in schema.modelled:
@@ -121,5 +137,5 @@ def _expected(rows: pl.DataFrame, near: pl.DataFrame, train: pl.DataFrame, schem
             values = dict(text.value_counts().iter_rows())
             a, b = (s[name].cast(pl.String).fill_null("\0").to_list() for s in (rows, near))
             count = np.array([values.get(x, 0) if x == y else len(text) for x, y in zip(a, b, strict=True)])
-        out *= np.maximum(1, count - own) / len(train)
+        out *= np.maximum(1, count - 1) / len(train)
     return out
