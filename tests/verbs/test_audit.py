@@ -1,0 +1,180 @@
+"""The verb: any tool's file in, a folder with a verdict out, real records in one place only."""
+
+import json
+import re
+
+import polars as pl
+import pytest
+
+import synthmill
+from population import BOOTSTRAP, FRESH, HOLDOUT, TRAIN
+from synthmill.cli import main
+from synthmill.documents.findings import about_dcr, findings, headline, status_of
+from synthmill.refusal import Refusal
+from synthmill.verbs.audit import ATTACKS
+
+QUICK = ["membership", "copies", "outliers"]
+
+
+@pytest.fixture
+def desk(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, frame in {"train": TRAIN, "holdout": HOLDOUT, "copied": BOOTSTRAP, "fresh": FRESH}.items():
+        frame.write_csv(f"{name}.csv")
+    return tmp_path
+
+
+def run(*arguments):
+    return main(["audit", *arguments, "--train", "train.csv", "--holdout", "holdout.csv", "--quiet"])
+
+
+def test_a_strangers_first_audit(desk, capsys):
+    assert run("copied.csv", "--attacks", "membership, copies", "--exposed", "5") == 0
+    said = capsys.readouterr().out
+    assert said.startswith("This file gives people away: Membership, by density, Copies.")
+    assert re.search(r"leak +Copies", said)
+    assert "100.00% of synthetic rows equal a real one" in said
+    assert "no privacy metric" in said
+    assert "arXiv:2505.01524" in said
+    folder = desk / "runs" / "audit-copied"
+    assert sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*")) == [
+        "audit.html", "audit.json", "private", "private/exposed.parquet",
+    ]  # fmt: skip
+    data = json.loads((folder / "audit.json").read_text())
+    assert [f["status"] for f in data["findings"]] == ["leak", "leak"]
+    assert all(m["floor"] is not None and m["ceiling"] is not None for m in data["measures"] if m["value"] is not None)
+
+
+def test_every_attack_on_fresh_people_finds_nothing_and_says_so(desk):
+    made = synthmill.audit("fresh.csv", "train.csv", "holdout.csv", attacks=[*QUICK, {"use": "lira", "shadows": 4}])
+    assert made.leaks == ()
+    assert headline(list(made.findings))[1].startswith("No leak was found by any of 4 attacks. That is no proof")
+    page = (made.folder / "audit.html").read_text()
+    assert "No leak was found" in page
+    assert "stand-in" in page
+    assert "<script" not in page
+
+
+def test_the_most_exposed_are_real_and_only_under_private(desk):
+    victims = TRAIN[:20].with_columns(pl.col("wage") + 1234.56)
+    train = pl.concat([victims, TRAIN[20:]])
+    made = synthmill.audit(pl.concat([FRESH[20:], victims]), train, HOLDOUT, "a", attacks=["copies"], listed=20)
+    listed = pl.read_parquet(made.folder / "private" / "exposed.parquet")
+    assert (made.folder / "private").stat().st_mode & 0o077 == 0
+    assert listed["_copy"].sum() >= 18
+    assert set(listed.filter("_copy")["_row"]) <= set(range(20))
+    assert listed["_score"].is_sorted(descending=True)
+    assert (listed["_strangers"] < 0.01).all()
+    assert listed.filter("_copy")["_distance"].max() == 0
+    for row in listed.iter_rows(named=True):
+        assert {k: row[k] for k in train.columns} == train.row(row["_row"], named=True)
+    shown = (made.folder / "audit.html").read_text() + (made.folder / "audit.json").read_text()
+    assert not any(f"{w:.2f}"[:-1] in shown for w in victims["wage"])
+
+
+def test_the_same_audit_twice_is_the_same(desk):
+    texts = []
+    for _ in range(2):
+        made = synthmill.audit("fresh.csv", "train.csv", "holdout.csv", "same", attacks=["outliers", "subsets"], seed=3)
+        texts.append((made.folder / "audit.json").read_text())
+    assert texts[0] == texts[1]
+
+
+def test_what_the_user_names_is_what_is_attacked(desk):
+    made = synthmill.audit(
+        FRESH, TRAIN, HOLDOUT, "a", attacks=["inference", "linkability"],
+        secret=["rich"], aux=["wage", "age"], link=(["age"], ["job", "rich"]),
+    )  # fmt: skip
+    measures = {m["name"]: m for m in made.data["measures"]}
+    assert list(measures["attack.inference.mean"]["detail"]["secrets"]) == ["rich"]
+    assert measures["attack.linkability.risk"]["detail"]["right"] == ["job", "rich"]
+    assert "<td>rich</td>" in (made.folder / "audit.html").read_text()
+
+
+def test_a_file_that_saw_the_holdout_is_told_on(desk):
+    made = synthmill.audit(HOLDOUT, TRAIN, HOLDOUT, "a", attacks=["copies"])
+    assert any("has seen the holdout" in n for n in made.data["notes"])
+
+
+def test_text_of_the_table_cannot_become_markup(desk):
+    evil = "<img src=x onerror=alert(1)>"
+    frames = [f.rename({"job": evil}) for f in (FRESH, TRAIN, HOLDOUT)]
+    made = synthmill.audit(*frames, "a", attacks=["inference"], secret=[evil])
+    assert evil not in (made.folder / "audit.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nothing.csv"], "nothing.csv"),
+        (["fresh.csv", "--attacks", "copis"], "did you mean 'copies'"),
+        (["fresh.csv", "--attacks", ","], None),
+        (["fresh.csv", "--attacks", "copies", "--secret", "wgae"], "did you mean 'wage'"),
+        (["fresh.csv", "--attacks", "copies", "--link", "age,job"], "for example age,sex:zip,income"),
+        (["fresh.csv", "--attacks", "copies", "--exposed", "-1"], "negative"),
+        (["fresh.csv", "--attacks", "copies", "--target", "welth"], "did you mean 'wealth'|no column 'welth'"),
+        (["fresh.csv", "--attacks", "copies", "-o", "."], "holds no audit"),
+        (["other.csv", "--attacks", "copies"], "lacks 'age'"),
+    ],
+)
+def test_refusals_are_one_sentence_and_leave_nothing(desk, capsys, arguments, said):
+    if said is None:
+        arguments = [arguments[0], "--attacks", "attack"]
+        said = "is no attack"
+    pl.DataFrame({"x": [1, 2]}).write_csv("other.csv")
+    assert run(*arguments) == 2
+    err = capsys.readouterr().err
+    assert re.search(said, err)
+    assert len(err.strip().splitlines()) == 1
+    assert not (desk / "runs").exists()
+
+
+def test_names_and_measures_of_others_making(desk):
+    (desk / "mine.py").write_text(
+        "from dataclasses import dataclass\n"
+        "from synthmill.plugins import Measure\n\n\n"
+        "@dataclass\nclass Mine:\n"
+        '    """Mine."""\n\n'
+        "    def measure(self, evidence):\n"
+        '        return [Measure("rate", 0.5, 0.4, 0.6, "lower")]\n'
+    )
+    made = synthmill.audit(FRESH, TRAIN, HOLDOUT, "a", attacks=["mine.py:Mine"])
+    assert made.findings[0].status == "leak"
+    assert "mine.rate" in (made.folder / "audit.html").read_text()
+    with pytest.raises(Refusal, match="is no attack"):
+        synthmill.audit(FRESH, TRAIN, HOLDOUT, "b", attacks=["fidelity"])
+
+
+def measure(name, value, low, better="lower", **detail):
+    return {"name": name, "value": value, "low": low, "high": value, "better": better, "detail": detail, "note": ""}
+
+
+def test_verdicts_need_certainty_and_size():
+    auc = "attack.lira.auc"
+    assert status_of(measure(auc, 0.60, 0.58, "half")) == "leak"
+    assert status_of(measure(auc, 0.53, 0.52, "half")) == "trace"
+    assert status_of(measure(auc, 0.60, 0.50, "half")) == "clear"
+    assert status_of(measure(auc, 0.45, 0.43, "half")) == "clear"
+    assert status_of(measure("attack.lira.tpr_1pct", 0.03, 0.025, chance=0.01)) == "leak"
+    assert status_of(measure("attack.lira.tpr_1pct", 0.013, 0.012, chance=0.01)) == "trace"
+    assert status_of(measure("attack.outliers.memorised", 1.0, 1.0)) == "leak"
+    assert status_of(measure(auc, 0.9, None, "half")) == "clear"
+    assert status_of(measure(auc, None, None, "half")) == "unknown"
+
+
+def test_dcr_alone_is_told_what_it_is_worth():
+    dcr = measure("attack.copies.dcr_share", 0.5, 0.48, "half")
+    bad = measure("attack.copies.exact", 0.3, 0.29, synthetic=0.3, holdout=0.0)
+    both = {m["name"]: m for m in (dcr, bad)}
+    said = about_dcr(both, findings(both))
+    assert "Judged by DCR alone this file passes" in said
+    assert "find leaks all the same (Copies)" in said
+    assert about_dcr({bad["name"]: bad}, []) == ""
+    failed = {dcr["name"]: dcr | {"value": 0.6, "low": 0.58}}
+    assert "this file fails" in about_dcr(failed, [])
+
+
+def test_all_attacks_are_offered():
+    assert {a.removeprefix("attack.") for a in ATTACKS} == {
+        "membership", "lira", "singling_out", "linkability", "inference", "outliers", "copies", "subsets",
+    }  # fmt: skip
