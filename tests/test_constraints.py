@@ -190,6 +190,19 @@ def test_axes_inside_a_joint_category_are_asked_for_at_trains_shares(tmp_path: P
     assert abs((rows["city"] == "city 3").mean() - (real["city"] == "city 3").mean()) < 0.05  # type: ignore[operator]
 
 
+def test_a_model_without_a_spec_draws_what_holds(tmp_path: Path) -> None:
+    model = synthmill.fit(orders(), constraints=DECLARED[:4])
+    model.save(tmp_path / "model")
+    for rows in (model.sample(300, seed=2), synthmill.load(tmp_path / "model").sample(300, seed=2)):
+        for c in parse(DECLARED[:4]):
+            kept = c.learned(orders()) if isinstance(c, Combinations) else c
+            assert kept.holds(rows).all(), c.text
+    with pytest.raises(Refusal, match="cannot be held while drawing"):
+        synthmill.fit(orders(), constraints=DECLARED)
+    with pytest.raises(Refusal, match="no column 'gros'"):
+        synthmill.fit(orders(), constraints=[{"total": "gros", "plus": ["net", "tax"]}])
+
+
 def test_the_check_judges_the_rows_of_any_generator() -> None:
     real = from_frame(orders(), holdout=None)
     check = build("verify", {"use": "constraints", "all": DECLARED[:4]})

@@ -152,8 +152,9 @@ def test_kept_columns_stay_as_they_are() -> None:
     frame = table(3, nulls=False)
     constraints = (Inequality(("low", "high")), Total("living", ("above", "basement", "attic")))
     plan = plan_of(frame, constraints, "high", "living")
-    assert {"high", "living", "above", "basement"} <= set(plan.kept)
-    assert not {"low", "attic"} & set(plan.kept)
+    largest = max(("above", "basement"), key=lambda n: frame[n].sum())
+    assert {"high", "living", "attic"} <= set(plan.kept)
+    assert not {"low", largest} & set(plan.kept)
     assert plan.decode(plan.encode(frame)).equals(frame)
     both = plan_of(frame, constraints, "low", "high")
     assert [c for c, _ in both.left] == [constraints[0]]

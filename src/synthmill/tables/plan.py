@@ -169,7 +169,9 @@ def _ways(c: Constraint, train: pl.DataFrame, schema: Schema, keep: Sequence[str
             s for up in (True, False) if (s := _gaps(c, up, train, schema, taken)) and not set(s.outs) & set(keep)
         )
     elif isinstance(c, Total):
-        for name in (c.total, *reversed(c.plus), *reversed(c.minus)):
+        # of the parts the largest: what is computed takes up all noise, which a small or spiky one would show most
+        size = {n: train[n].cast(pl.Float64).abs().mean() or 0.0 for n in (*c.plus, *c.minus)}
+        for name in (c.total, *sorted(size, key=lambda n: (-size[n], n))):  # type: ignore[operator]
             if name not in keep:
                 yield _rest(c, name, train, schema, taken)
     else:

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import polars as pl
 
 from synthmill.cells import ANY, Bin, Cell, Level, holds
 from synthmill.compose import Maker, maker
+from synthmill.constraints import Unique, check_types, parse
 from synthmill.cover import level as typed_level
 from synthmill.fitting import Fitting
 from synthmill.frame import digest, row_keys, seed_of
@@ -150,15 +152,20 @@ def fit(
     *,
     target: str | None = None,
     columns: Mapping[str, str] | None = None,
+    constraints: Sequence[Mapping[str, Any]] = (),
     timeout: float | None = TIMEOUT,
 ) -> Model:
     """A model of a table (polars, pandas, Arrow). All rows are learned from: for a held-out evaluation use a spec.
 
-    timeout: seconds that fitting a generator may take, None for no end.
-    Raises Refusal for a table that no model can learn from, for wrong options, and when fitting runs into the timeout.
+    constraints: as in a spec; they hold in every row by construction. timeout: seconds that fitting a generator may take, None for no end.
+    Raises Refusal for a table that no model can learn from, for wrong options, for a constraint that cannot be held by
+    construction (a spec's check can reject what breaks it), and when fitting runs into the timeout.
     """
     table, back = from_any(frame)
     real = from_frame(table, target=target, columns=dict(columns or {}), holdout=None)
+    if declared := parse(list(constraints)):
+        check_types(declared, real.schema.dtypes())
+        real = replace(real, schema=replace(real.schema, constraints=declared))
     return fit_real(real, generate, back, Fitting(timeout, key="timeout={}"))
 
 
@@ -176,6 +183,11 @@ def fit_real(
             f"{people} different rows are too few to learn from: what comes out would be those rows; give {FEWEST} or more"
         )
     made.fit(real.train, real.schema, real.target, fitting)
+    for c, why in (left for step in made.firsts if step.plan for left in step.plan.left):
+        if not (isinstance(c, Unique) and set(c.columns) & set(real.schema.of("identifier"))):
+            raise Refusal(
+                f"constraints: '{c.text}' cannot be held while drawing: {why}; a spec's check rejects what breaks it"
+            )
     return Model(made, real.schema, depth_after([real.depth]), real.digest, back)
 
 
