@@ -88,7 +88,7 @@ def main() -> None:
 def write(kept: dict[str, Any]) -> None:
     told = [
         "# Collapse on Adult",
-        f"\n`python bench/collapse.py {' '.join(sorted(kept))}` on {platform.machine()}, Python {platform.python_version()}. "
+        f"\n`python bench/collapse.py {' '.join(sorted(kept))} --generations N --repeats N --rows N` (the numbers stand with each) on {platform.machine()}, Python {platform.python_version()}. "
         "Last generation of every arm: median over repeats, mean in brackets. What the columns are: docs/collapse.md.",
     ]
     for use, found in sorted(kept.items()):
