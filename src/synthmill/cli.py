@@ -233,6 +233,8 @@ def _fit(a: argparse.Namespace) -> None:
 
     model = fit_file(a.real, a.use, a.table, a.target, a.timeout or None)
     model.save(a.out)
+    for note in model.notes:
+        print(f"note: {note}")
     print(f"fitted {a.use} on {a.real}; kept in {a.out}. Next: synthmill sample {a.out} -n 1000 -o rows.csv")
 
 

@@ -123,13 +123,17 @@ class Maker:
         axes: Sequence[str] = (),
     ) -> None:
         """target: for generators that work class by class and were not given their own. fitting: how a plugin is fitted
-        (None: here, however long it takes). axes: columns of which cells will be asked."""
+        (None: here, however long it takes). axes: columns of which cells will be asked; they lead where a generator
+        has an order of columns and was not given its own."""
         fitted = fitting or _plainly
         modelled = schema.modelled
         for step in self.firsts:
             if target is not None and getattr(step.plugin, "target", "") is None:
                 step.plugin.target = target
                 step.config["target"] = target
+            if axes and getattr(step.plugin, "lead", ()) is None:
+                step.plugin.lead = tuple(axes)
+                step.config["lead"] = list(axes)
             if hasattr(step.plugin, "fit"):
                 with self._blamed(step):
                     if not modelled:
@@ -141,6 +145,11 @@ class Maker:
             if hasattr(step.plugin, "fit"):
                 with self._blamed(step):
                     step.plugin = fitted(step.plugin, train, schema)
+
+    @property
+    def notes(self) -> list[str]:
+        """What the fitted generators have to say about what they learned."""
+        return [f"{s.use}: {note}" for s in self.steps for note in getattr(s.plugin, "notes", ())]
 
     def _add_identity(self, schema: Schema) -> None:
         """Identifiers and personal data are made up afresh, unless a declared generator makes those columns."""

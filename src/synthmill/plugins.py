@@ -71,7 +71,9 @@ class Generator(Protocol):
     `conditions(axes: Sequence[str]) -> bool`: can it answer for a given cell? (absent: no);
     `constrains = True`: it draws `schema.constraints` by itself (absent: it learns and draws in the space of a
     `tables.plan.Plan`, where they hold by construction);
-    `kind`: "cpu", or "io" when it waits on something outside; `completes = True`: it adds columns to `request.given`.
+    `kind`: "cpu", or "io" when it waits on something outside; `completes = True`: it adds columns to `request.given`;
+    a parameter `target` or `lead` that is None is told the target, and the columns cells will be asked by, before `fit`;
+    `notes`: sentences about what was learned, for the user; `impute(frame, seed)`: its missing values, drawn.
     """
 
     def schema(self) -> dict[str, pl.DataType]: ...

@@ -90,9 +90,12 @@ class Prepared:
             job.maker.fit(real.train, real.schema, real.target, self._fitting, job.axes)
             for c, why in dict.fromkeys(p for s in job.maker.firsts if s.plan for p in s.plan.left):
                 say(f"constraint '{c.text}' is not drawn by construction, only checked: {why}")
+            for note in job.maker.notes:
+                say(note)
         if run and folder:
             job.maker.save(*folder)
             run.manifest["generate"] = job.maker.declared()
+            run.manifest["learned"] = job.maker.notes
             run.manifest["columns"] = real.schema.names if real and job.maker.needs_real else None
             run.manifest["generators"] = [vars(s) for s in self.sources]
             run.manifest["models"] = _files(run.root, *folder)

@@ -143,6 +143,7 @@ class Facts:
             *([state["stopped"]] if state.get("stopped") else []),
             *state.get("warnings", []),
             *real.get("notes", []),
+            *self.manifest.get("learned", []),
             *(self.blend or {}).get("notes", []),
             *(self.evaluation or {}).get("notes", []),
         ]

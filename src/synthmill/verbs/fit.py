@@ -52,6 +52,11 @@ class Model:
         self.maker, self.schema, self.depth, self.source, self.first = made, schema, depth, source, first
         self._back = back or (lambda frame: frame)
 
+    @property
+    def notes(self) -> list[str]:
+        """What fitting found: for example how much a membership attack on it can tell."""
+        return self.maker.notes
+
     def sample(self, n: int, where: Mapping[str, Any] | None = None, seed: int = 0) -> Any:
         """n rows, all within `where` (values, or Bin for ranges). The same seed gives the same rows.
 
@@ -85,6 +90,25 @@ class Model:
                 f"--where {cell.label}: {have} of {n} rows turned up in {tried:,} tries; such rows are too rare for this generator"
             )
         return pl.concat(got)
+
+    def impute(self, frame: Any, seed: int = 0) -> Any:
+        """The frame with its missing values drawn given what is known of each row; what is known stays. The same seed
+        gives the same values. Columns that the model does not know are left as they are.
+
+        Raises Refusal when the generator cannot, or when a column of the model is not in the frame.
+        """
+        table, back = from_any(frame)
+        step = self.maker.firsts[0]
+        if len(self.maker.firsts) > 1 or step.plan or not hasattr(step.plugin, "impute"):
+            raise Refusal(f"impute: {step.use} draws whole rows only; fit tabular.forest, without constraints")
+        columns = step.plugin.schema()
+        for name, dtype in columns.items():
+            if name not in table.columns:
+                raise Refusal(f"impute: the table has no column '{name}'; {choices(name, table.columns)}")
+            if table[name].dtype != dtype:
+                table = table.with_columns(_cast(table[name], dtype))
+        filled = step.plugin.impute(table.select(list(columns)), seed)
+        return back(table.with_columns(filled[c] for c in columns))
 
     def _empty(self) -> pl.DataFrame:
         return pl.DataFrame(schema=self.maker.schema())
@@ -144,6 +168,13 @@ class Model:
             pl.lit(run).alias("_run"),
             pl.lit(self.depth, pl.UInt8).alias("_depth"),
         )
+
+
+def _cast(s: pl.Series, dtype: pl.DataType) -> pl.Series:
+    try:
+        return s.cast(dtype)
+    except pl.exceptions.PolarsError as e:
+        raise Refusal(f"impute: column '{s.name}' is {s.dtype}, the model's is {dtype}; a value does not fit") from e
 
 
 def fit(
