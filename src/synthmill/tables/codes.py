@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from synthmill.cells import Level
 from synthmill.schema import Column
 
-from .encode import NUMERIC
 from .grid import Floats
 from .margins import Margin, Window
 
@@ -29,8 +28,8 @@ class Coded:
     margin: Margin
 
     @classmethod
-    def fit(cls, column: Column, s: pl.Series, rare: int) -> Coded:
-        return cls(Margin.fit(column, s, rare))
+    def fit(cls, column: Column, s: pl.Series, rare: int, crowd: int) -> Coded:
+        return cls(Margin.fit(column, s, rare, crowd))
 
     @property
     def name(self) -> str:
@@ -89,9 +88,5 @@ def encode(columns: Sequence[Coded], frame: pl.DataFrame) -> Codes:
     return np.stack([c.encode(frame[c.name]) for c in columns]) if columns else np.zeros((0, frame.height), np.int32)
 
 
-def fit_columns(schema_columns: Sequence[Column], frame: pl.DataFrame, rare: int) -> list[Coded]:
-    return [Coded.fit(c, frame[c.name], rare) for c in schema_columns]
-
-
-def is_ordered(column: Column) -> bool:
-    return column.kind in NUMERIC
+def fit_columns(columns: Sequence[Column], frame: pl.DataFrame, rare: int, crowd: int) -> list[Coded]:
+    return [Coded.fit(c, frame[c.name], rare, crowd) for c in columns]

@@ -54,9 +54,10 @@ class Margin:
     levels: pl.Series | None = None
 
     @classmethod
-    def fit(cls, column: Column, s: pl.Series, rare: int = 1) -> Margin:
+    def fit(cls, column: Column, s: pl.Series, rare: int = 1, crowd: int = CROWD) -> Margin:
+        """crowd: what fewer records hold is not told apart (CROWD above)."""
         if column.kind in NUMERIC:
-            return cls._of_numbers(s, Grid.fit(column, s))
+            return cls._of_numbers(s, Grid.fit(column, s), crowd)
         return cls._of_levels(s, rare if column.kind == "categorical" else 1)
 
     @classmethod
@@ -75,10 +76,10 @@ class Margin:
         return cls(s.name, _edges(shares), codes, codes, levels=levels)
 
     @classmethod
-    def _of_numbers(cls, s: pl.Series, grid: Grid) -> Margin:
+    def _of_numbers(cls, s: pl.Series, grid: Grid, crowd: int) -> Margin:
         codes = grid.codes(s)
         values, counts = np.unique(codes[~np.isnan(codes)], return_counts=True)
-        pieces = np.array(_pieces(values, counts, bool(grid.step)))
+        pieces = np.array(_pieces(values, counts, bool(grid.step), crowd))
         if not len(pieces):
             return cls(s.name, np.array([0.0, 1.0]), np.zeros(1), np.zeros(1), 1.0, grid)
         return cls(s.name, _edges(pieces[:, 2]), pieces[:, 0], pieces[:, 1], 1 - counts.sum() / len(s), grid)
@@ -182,15 +183,17 @@ def _edges(counts: NDArray[Any]) -> Floats:
     return edges
 
 
-def _pieces(values: Floats, counts: NDArray[np.int64], discrete: bool) -> list[tuple[float, float, float]]:
+def _pieces(
+    values: Floats, counts: NDArray[np.int64], discrete: bool, crowd: int
+) -> list[tuple[float, float, float]]:
     """(first code, last code, records) per piece, ascending, from the distinct codes and how many records hold each."""
-    atom = counts >= CROWD
+    atom = counts >= crowd
     if not atom.any() and len(values) < 3:
         if len(values) < 2 or (discrete and values[1] == values[0] + 1):
             return []
         middle = float(np.floor(values.mean()) if discrete else values.mean())
         return [(middle, middle, float(counts.sum()))]
-    size = max(CROWD, int(counts[~atom].sum()) // _BLOCKS)
+    size = max(crowd, int(counts[~atom].sum()) // _BLOCKS)
     out: list[tuple[float, float, float]] = []
     over = 0.0  # records below the lowest atom
     starts = np.flatnonzero(np.diff(atom, prepend=~atom[0]) | atom)
@@ -199,7 +202,7 @@ def _pieces(values: Floats, counts: NDArray[np.int64], discrete: bool) -> list[t
         if atom[a]:
             out.append((values[a], values[a], held + over))
             over = 0.0
-        elif atom.any() and (held < CROWD or b - a < 3):
+        elif atom.any() and (held < crowd or b - a < 3):
             if not a:
                 over = held
             elif b == len(values):

@@ -46,8 +46,8 @@ class Forest:
     Rows are split at random into `folds`, `worlds` times over. In a world, each column's tree is grown on half of the rows
     of the other folds and its leaves are filled with donors of one fold, another for the next column; a synthetic row
     lives in one world. So nobody gives more than about one in `folds` of a row, and never two values side by side. Numbers
-    are drawn between neighbours of the donor (`synthmill.tables.margins`): values of fewer than 10 records are never
-    written, spikes stay. Missing is a value like others.
+    are drawn between neighbours of the donor (`synthmill.tables.margins`): values of fewer than `crowd` records are never
+    told apart, spikes stay. Missing is a value like others.
 
     privacy: `low`, `balanced` and `strict` aim at an AUC of membership inference of 0.55, 0.52 and 0.51. A tenth of the
     rows (at most 4,000) is kept from learning; the model's table is attacked with them, and trees are cut back until the
@@ -69,6 +69,7 @@ class Forest:
     worlds: Annotated[int, Field(ge=1, le=100)] = 10
     folds: Annotated[int, Field(ge=2, le=100)] = 5
     rare: Annotated[int, Field(ge=1)] = 2
+    crowd: Annotated[int, Field(ge=2)] = 5
     rows: Annotated[int, Field(ge=10)] = 200_000
     predictors: Annotated[int, Field(ge=1)] = 40
     lead: tuple[str, ...] | None = None
@@ -87,7 +88,7 @@ class Forest:
             if name not in train.columns:
                 raise Refusal(f"tabular.forest: lead: no column '{name}'; {choices(name, train.columns)}")
         self.notes = []
-        self._columns = fit_columns([schema[c] for c in train.columns], train, self.rare)
+        self._columns = fit_columns([schema[c] for c in train.columns], train, self.rare, self.crowd)
         self._learned, kept = self._split(train.height)
         learned = train[self._learned]
         with threadpool_limits(1):
