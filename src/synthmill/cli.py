@@ -92,7 +92,7 @@ def _models(verbs: Any) -> None:
     p = _verb(verbs, "fit", _fit, "fit a generator to a file and keep it")
     p.add_argument("real")
     p.add_argument("-o", "--out", default="model", help="folder of the model (default: model)")
-    p.add_argument("--use", default="tabular.copula", help="which generator (see: synthmill list)")
+    p.add_argument("--use", default="tabular.forest", help="which generator (see: synthmill list)")
     p.add_argument("--target", help="the column of classes, for generators that work class by class")
     p.add_argument("--table", help="table of a database")
     p.add_argument(

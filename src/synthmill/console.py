@@ -189,6 +189,8 @@ def made(result: Result) -> int:
             out.print("  raise the budget in the spec and run the same command to go on")
         elif state["halted"]:
             out.print("  the run stays as it is; change the generator or the monitor and start anew with --fresh")
+    for note in manifest.get("learned", ()):
+        out.print(f"  {escape(note)}")
     for warning in result.warnings:
         out.print(f"  [yellow]warning:[/] {escape(warning)}")
     if result.blend is not None:

@@ -201,7 +201,7 @@ def _percent(share: float) -> str:
 
 
 def _generate(schema: Schema) -> Iterator[str]:
-    yield "generate: {use: tabular.copula}"
+    yield "generate: {use: tabular.forest}"
     if made := schema.of("identifier", "personal"):
         yield f"# {', '.join(made)}: made anew for every record (tabular.identity; `locale` says whose names)."
     if left := schema.of("text", "nested"):

@@ -1,4 +1,4 @@
-"""Any synthmill table generator as an imbalanced-learn sampler: `Resampler(Copula())` in an imblearn Pipeline."""
+"""Any synthmill table generator as an imbalanced-learn sampler: `Resampler(Forest())` in an imblearn Pipeline."""
 
 from __future__ import annotations
 

@@ -76,6 +76,7 @@ def lineage(facts: Facts) -> str:
         (f"Generator {i}" if len(m.get("generators", [])) > 1 else "Generator", _source(g))
         for i, g in enumerate(m.get("generators", []), 1)
     ]
+    entries += [("What it said when fitted", esc(note, 400)) for note in m.get("learned", ())]
     if real:
         rows = f"{count(real['train'])} training rows, {count(real['holdout'])} held out and never seen by a generator"
         entries.append(("Real data", f"{esc(real['source'])}: {rows}"))

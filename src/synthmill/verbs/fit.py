@@ -179,7 +179,7 @@ def _cast(s: pl.Series, dtype: pl.DataType) -> pl.Series:
 
 def fit(
     frame: Any,
-    generate: str | Use | Sequence[Use] = "tabular.copula",
+    generate: str | Use | Sequence[Use] = "tabular.forest",
     *,
     target: str | None = None,
     columns: Mapping[str, str] | None = None,
@@ -224,7 +224,7 @@ def fit_real(
 
 def fit_file(
     path: str | Path,
-    use: str = "tabular.copula",
+    use: str = "tabular.forest",
     table: str | None = None,
     target: str | None = None,
     timeout: float | None = TIMEOUT,

@@ -22,7 +22,7 @@ _SYNTHETIC = 40_000
 
 @dataclass
 class Linkability:
-    """Linkability (Giomi et al., 2023): do both halves of a person's columns lead to the same synthetic row?
+    """Linkability (Giomi et al., 2023): whether both halves of a person's columns lead to the same synthetic row.
 
     The attacker holds two files about the same people, one with the columns `left` and one with `right`, and links two
     records when a synthetic row is among the `neighbours` nearest of both. The value is the risk: the success rate on

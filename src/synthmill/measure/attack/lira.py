@@ -27,7 +27,7 @@ _LEAST = 1e-6
 
 @dataclass
 class Lira:
-    """Likelihood-ratio membership attack with shadow models: does the table look as if this record had been in its making?
+    """Likelihood-ratio membership attack with shadow models: whether the table looks as if a record had been in its making.
 
     After Carlini et al. (2022). Shadow generators are fitted on random halves of train and holdout, so each target is
     inside one half of them and outside the other. The statistic is -log of the distance from the target to the

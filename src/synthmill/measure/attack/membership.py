@@ -27,7 +27,7 @@ _SYNTHETIC = 40_000
 
 @dataclass
 class Membership:
-    """Membership by density ratio: who lies where the synthetic table is denser than the population?
+    """Membership by density ratio: who lies where the synthetic table is denser than the population.
 
     The attacker holds the synthetic table and half of the held-out people, and ranks train rows against the other half
     (the strangers). Two estimates of the density ratio (DOMIAS: van Breugel et al., 2023): `nearest_`, by distances

@@ -24,7 +24,7 @@ _LEAST = 1e-6
 
 @dataclass
 class Outliers:
-    """Reconstruction of outliers: does a synthetic row stand where a real record stands alone?
+    """Reconstruction of outliers: whether a synthetic row stands where a real record stands alone.
 
     Outliers are the `share` of train rows that are farthest from any other train row, at least 10 and at most 1,000; the
     control are held-out rows as far from train. An outlier is rebuilt when a synthetic row lies within `near` of its
