@@ -44,6 +44,15 @@ class Coded:
         """How many codes there are, 0 among them."""
         return len(self.margin.first) + 1
 
+    @property
+    def levelled(self) -> bool:
+        """A category, whose levels are made only if enough records hold them."""
+        return not self.numeric and self.margin.levels is not None and self.margin.dtype != pl.Boolean
+
+    def present(self) -> Mask:
+        """(size,) the codes that are a value: neither missing nor left out."""
+        return np.append(False, self.margin.first >= 0) if not self.numeric else np.arange(self.size) > 0
+
     def encode(self, s: pl.Series) -> Codes:
         return (self.margin.locate(s) + 1).astype(np.int32)
 

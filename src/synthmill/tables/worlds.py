@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,6 +19,10 @@ from .trees import CLASSES, Floats, Ints, Target, Tree, coordinates, grow, pack,
 _GROUPS = 16
 _LOOKED = 5_000
 _AXES = 4
+_MORE = 2_000
+"""Trees kept beyond those of the order that `grow` was called with."""
+_EACH = 100
+"""A world more is drawn from for so many rows."""
 _FEW = 2_000
 """Below this many rows a tree is grown on all it may see."""
 
@@ -61,6 +66,7 @@ class Worlds:
         self._filled: dict[Key, Conditional] = {}
         self._targets: dict[int, Target] = {}
         self._strength: Floats | None = None
+        self._kept = len(self.grown)
 
     def _rng(self, *names: object) -> np.random.Generator:
         return np.random.default_rng(seed_of("worlds", self.seed, *names))
@@ -75,68 +81,86 @@ class Worlds:
         for w in range(self.worlds):
             for place, j in enumerate(order):
                 self.conditional(w, j, place, order[:place])
+        self._kept = len(self.grown)
 
     def draw(
         self, order: Sequence[int], n: int, rng: np.random.Generator, asked: Mapping[int, Mask] | None = None
     ) -> Ints | None:
         """(columns, n) the row that gives each value. order: of all columns, those of `asked` first.
         asked: the codes that a column may have, as a mask. None where no row has one of them."""
-        return self.complete(order, np.zeros((len(order), n), np.int32), 0, rng, asked or {})
+        alone = {j: mask[self.codes[j]] for j, mask in (asked or {}).items()}
+        if not all(rows.any() for rows in alone.values()):
+            return None
+        inside = np.logical_and.reduce([*alone.values()]) if alone else np.zeros(0, bool)
+        able = {j: (inside, rows) for j, rows in alone.items()}
+        return self.complete(order, np.zeros((len(order), n), np.int32), 0, rng, able)
 
     def complete(
-        self, order: Sequence[int], given: Codes, known: int, rng: np.random.Generator, asked: Mapping[int, Mask]
-    ) -> Ints | None:
+        self,
+        order: Sequence[int],
+        given: Codes,
+        known: int,
+        rng: np.random.Generator,
+        able: Mapping[int, Sequence[Mask]],
+    ) -> Ints:
         """`draw` for rows whose first `known` columns of the order are known: given is (columns, n), and gets the codes
-        drawn. The donors of known columns are -1."""
-        inside = self._inside(asked)
+        drawn. The donors of known columns are -1. able: (rows,) masks of who may give a column, the best first; of the
+        last one some row must be able. Few rows of which something is known live in few worlds, as trees may have to be
+        grown for them."""
+        n = given.shape[1]
         donor = np.full(given.shape, -1, np.int32)
-        world = rng.integers(self.worlds, size=given.shape[1])
-        for w in range(self.worlds):
+        many = min(self.worlds, 1 + n // _EACH) if known else self.worlds
+        world = rng.permutation(self.worlds)[rng.integers(many, size=n)]
+        for w in np.unique(world).tolist():
             rows = np.flatnonzero(world == w)
             codes = given[:, rows]
-            for place, j in enumerate(order[known:], known):
-                found: Conditional | None = self.conditional(w, j, place, order[:place])
-                if found is not None and j in asked:
-                    found = self._restricted(found, inside, asked[j][self.codes[j]])
-                if found is None:
-                    return None
-                donor[j, rows] = found.draw(codes, self.shrink, rng)
-                codes[j] = self.codes[j, donor[j, rows]]
+            with self._steady(w, order, known):
+                for place, j in enumerate(order[known:], known):
+                    found = self.conditional(w, j, place, order[:place])
+                    if j in able:
+                        found = _restricted(found, able[j])
+                    donor[j, rows] = found.draw(codes, self.shrink, rng)
+                    codes[j] = self.codes[j, donor[j, rows]]
             given[:, rows] = codes
         return donor
 
-    def _inside(self, asked: Mapping[int, Mask]) -> Mask:
-        """(rows,) the rows that have everything asked for: only together do several columns ask for a cell."""
-        inside = np.ones(self.codes.shape[1], bool)
-        for j, mask in asked.items():
-            inside &= mask[self.codes[j]]
-        return inside
+    def _steady(self, w: int, order: Sequence[int], known: int) -> AbstractContextManager[Any]:
+        """One thread for linear algebra where a tree will be grown: its last bits must not depend on how many there are."""
+        places = enumerate(order[known:], known)
+        if all((w, j, p % self.folds, self._predictors(j, order[:p])) in self.grown for p, j in places):
+            return nullcontext()
+        from threadpoolctl import threadpool_limits
 
-    @staticmethod
-    def _restricted(found: Conditional, inside: Mask, alone: Mask) -> Conditional | None:
-        """Donors within the cell; where the fold has none, any row's; where no row lies in the cell, those that have
-        what this column is asked for."""
-        for rows in (inside, alone):
-            kept = rows[found.donors]
-            if kept.any():
-                return found.only(kept)
-            if rows.any():
-                return Conditional.anyone(np.flatnonzero(rows))
-        return None
+        return threadpool_limits(1)
 
     def conditional(self, w: int, j: int, place: int, before: Sequence[int]) -> Conditional:
         """Column j at a place of the order, given the columns before it, in world w."""
         key = (w, j, place % self.folds, self._predictors(j, before))
-        if key not in self._filled:
-            own = self.fold[w] == place % self.folds
-            able = np.ones(len(own), bool) if self.ordered[j] else self.codes[j] > 0
+        found = self._filled.get(key)
+        if found is None:
+            able = np.ones(self.codes.shape[1], bool) if self.ordered[j] else self.codes[j] > 0
             if key not in self.grown:
-                self.grown[key] = self._grown(key, np.flatnonzero(~own & able))
-            donors = np.flatnonzero(own & able)
-            donors = donors if len(donors) else np.flatnonzero(able)
+                self._forget()
+                self.grown[key] = self._grown(key, np.flatnonzero(able & (self.fold[w] != key[2])))
             least = self.leaf[0 if self.ordered[j] else 1]
-            self._filled[key] = Conditional.filled(self.grown[key], self.codes, donors, least)
-        return self._filled[key]
+            found = Conditional.filled(self.grown[key], self.codes, self._donors(w, key[2], able), least)
+            self._filled[key] = found
+        return found
+
+    def _forget(self) -> None:
+        """Trees grown for single requests go once there are many of them; each can be grown again, as it was."""
+        if len(self.grown) > self._kept + _MORE:
+            self.grown = self._lasting()
+            self._filled = {k: c for k, c in self._filled.items() if k in self.grown}
+
+    def _donors(self, w: int, own: int, able: Mask) -> NDArray[np.int64]:
+        """Rows of a fold that are able to give; where there are none, those of a fold that is no neighbour's."""
+        fold = self.fold[w]
+        beside = ((own - 1) % self.folds, (own + 1) % self.folds)
+        for rows in (able & (fold == own), able & ~np.isin(fold, beside), able):
+            if rows.any():
+                break
+        return np.flatnonzero(rows)
 
     def _grown(self, key: Key, rows: NDArray[np.int64]) -> Tree:
         w, j, place, predictors = key
@@ -149,20 +173,24 @@ class Worlds:
 
     def without(self, gone: Mask) -> Worlds:
         """The same worlds with some rows taken out: they give nothing any more. gone: (rows,). Splits stay where they are."""
-        left = replace(self, codes=self.codes[:, ~gone], grown=dict(self.grown))
+        left = replace(self, codes=self.codes[:, ~gone], grown=self._lasting())
         left.fold, left._least = self.fold[:, ~gone], self._least
         return left
 
+    def _lasting(self) -> dict[Key, Tree]:
+        """The trees that `grow` grew: what was asked for since decides nothing that is kept."""
+        return dict(list(self.grown.items())[: self._kept])
+
     def arrays(self) -> dict[str, NDArray[Any]]:
         codes = self.codes.astype(np.min_scalar_type(int(self.codes.max(initial=0))))
-        return {"codes": codes, "fold": self.fold, **pack(list(self.grown.values()))}
+        return {"codes": codes, "fold": self.fold, **pack(list(self._lasting().values()))}
 
     def to_json(self) -> dict[str, Any]:
         kept = ("worlds", "folds", "most", "seed", "shrink", "share", "sizes")
         about = {k: getattr(self, k) for k in kept}
         return about | {
             "ordered": self.ordered.tolist(), "leaf": list(self.leaf), "least": list(self._least),
-            "trees": [[*key[:3], list(key[3])] for key in self.grown],
+            "trees": [[*key[:3], list(key[3])] for key in self._lasting()],
         }  # fmt: skip
 
     @classmethod
@@ -218,6 +246,15 @@ class Worlds:
                 for j in range(i):
                     self._strength[i, j] = self._strength[j, i] = _information(groups[i], groups[j])
         return self._strength
+
+
+def _restricted(found: Conditional, able: Sequence[Mask]) -> Conditional:
+    """Donors that are able in the best way there is in the fold; where none of it is able at all, any row that is."""
+    for rows in able:
+        kept = rows[found.donors]
+        if kept.any():
+            return found.only(kept)
+    return Conditional.anyone(np.flatnonzero(able[-1]))
 
 
 def _profile(codes: Codes, size: int, others: Sequence[Ints]) -> Floats:

@@ -197,33 +197,56 @@ class Forest:
         """The frame with its missing values drawn given what is known of each row. frame: columns of train.
 
         The known columns of a row lead the order; trees for a pattern of missing values are grown when it is first met.
+        A value is drawn from rows that have one. A column of which no value can be made stays missing.
         """
-        known = np.stack([frame[c.name].is_not_null().to_numpy() for c in self._columns])
-        codes, parts = encode(self._columns, frame), []
+        if not self._columns or not frame.height:
+            return frame
+        known = np.stack([_known(frame[c.name]) for c in self._columns])
+        present = {j: c.present()[self._model.codes[j]] for j, c in enumerate(self._columns)}
+        known[[j for j, rows in present.items() if not rows.any()]] = True
+        codes, parts, places = encode(self._columns, frame), [frame.clear()], [np.zeros(0, np.int64)]
         patterns, of = np.unique(known, axis=1, return_inverse=True)
         for p, pattern in enumerate(patterns.T):
             rows = np.flatnonzero(of.ravel() == p)
             order = [*(j for j in self._order if pattern[j]), *(j for j in self._order if not pattern[j])]
-            rng = self._rng("impute", seed, p)
-            given = codes[:, rows]
-            present = {j: np.arange(c.size) > 0 for j, c in enumerate(self._columns) if c.numeric}
-            self._model.complete(
-                order, given, int(pattern.sum()), rng, {j: present[j] for j in present if not pattern[j]}
-            )
-            made = self._decoded(given, rng, {})
-            parts.append(frame[rows].with_columns(pl.coalesce(c, made[c]).alias(c) for c in made.columns))
-        order_back = np.argsort(np.concatenate([np.flatnonzero(of.ravel() == p) for p in range(len(patterns.T))]))
-        return pl.concat(parts)[order_back] if parts else frame
+            rng, given = self._rng("impute", seed, *pattern.tolist()), codes[:, rows]
+            self._model.complete(order, given, int(pattern.sum()), rng, {j: [r] for j, r in present.items()})
+            drawn = [c.decode(given[j], rng) for j, c in enumerate(self._columns) if not pattern[j]]
+            parts.append(frame[rows].with_columns(drawn))
+            places.append(rows)
+        return pl.concat(parts)[np.argsort(np.concatenate(places))]
 
     def remove(self, rows: Sequence[int]) -> None:
         """Takes records out of the fitted model: no value comes from them any more. rows: their numbers in train.
 
-        Splits stay where they are; each was chosen by at least a leaf's rows, between pieces of at least 10 records.
+        Levels that fewer than `rare` of the others hold are not made any more either. Splits stay where they are: each
+        was chosen by at least a leaf's rows, between pieces that at least `crowd` records held.
         """
         gone = np.isin(self._learned, np.asarray(rows, np.int64))
         if gone.all():
             raise Refusal("tabular.forest: remove: no record would be left")
-        self._worlds, self._learned = self._model.without(gone), self._learned[~gone]
+        left = self._model.without(gone)
+        for j, column in enumerate(self._columns):
+            if column.levelled:
+                held = np.bincount(left.codes[j], minlength=column.size)
+                common = (held >= self.rare) | ~column.present()
+                kept = common[left.codes[j]] & (left.codes[j] > 0)
+                if kept.any():
+                    left.codes[j][~kept] = 0
+        self._worlds, self._learned = left, self._learned[~gone]
+
+    def contributions(self, request: Request) -> pl.DataFrame:
+        """Of each row of train that the model has learned, what it gives to `generate(request)`: `row`, its number there;
+        `share` of all values; `most`, the largest share of one drawn row that it gave. Names real records: private."""
+        donors = self.donors(request)
+        n, d = donors.shape
+        pairs = [donors[c].to_numpy() * n + np.arange(n) for c in donors.columns]
+        pair, values = np.unique(np.concatenate(pairs), return_counts=True)
+        row = pair // max(n, 1)
+        given, most = np.zeros((2, int(self._learned.max()) + 1))
+        np.add.at(given, row, values / (n * d))
+        np.maximum.at(most, row, values / d)
+        return pl.DataFrame({"row": self._learned, "share": given[self._learned], "most": most[self._learned]})
 
     def save(self, folder: Path) -> None:
         margins = {f"{j}.{k}": v for j, c in enumerate(self._columns) for k, v in c.margin.arrays().items()}
@@ -243,6 +266,11 @@ class Forest:
             self._worlds, self._learned = Worlds.load(about["worlds"], arrays), arrays["learned"]
         self._columns = [Coded.load(c, p) for c, p in zip(about["columns"], parts, strict=True)]
         self._order, self.notes = about["order"], about["notes"]
+
+
+def _known(s: pl.Series) -> NDArray[np.bool_]:
+    missing = s.is_nan().fill_null(True) if s.dtype.is_float() else s.is_null()
+    return ~missing.to_numpy()
 
 
 def _filled(codes: Codes, columns: Sequence[Coded]) -> Codes:
