@@ -1,17 +1,39 @@
 from __future__ import annotations
 
+import importlib.util
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
 import synthmill
+from synthmill.data import adult
+from synthmill.documents.findings import Finding
+from synthmill.plugins import Measure
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 
 
+def script(name: str) -> Any:
+    """The recipe's `run.py` as a module."""
+    found = importlib.util.spec_from_file_location(name.replace("-", "_"), RECIPES / name / "run.py")
+    assert found
+    assert found.loader
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
+
+
+def call(module: Any, monkeypatch: pytest.MonkeyPatch, *words: object) -> Any:
+    monkeypatch.setattr("sys.argv", ["run.py", *map(str, words)])
+    return module.main()
+
+
 def test_every_recipe_is_tested_here() -> None:
-    assert sorted(p.parent.name for p in RECIPES.glob("*/spec.yaml")) == ["adult", "collapse", "machines", "road"]
+    names = ["adult", "collapse", "machines", "rare-class-table", "road", "share-a-table"]
+    assert sorted(p.parent.name for p in RECIPES.glob("*/spec.yaml")) == names
     assert all((p.parent / "README.md").is_file() for p in RECIPES.glob("*/spec.yaml"))
 
 
@@ -50,3 +72,75 @@ def test_collapse(tmp_path: Path) -> None:
     assert replaced[-1]["median"] < replaced[0]["median"]
     assert replaced[-1]["median"] < accumulated[-1]["median"]
     assert (tmp_path / "run" / "report.html").stat().st_size < 2_000_000
+
+
+def test_rare_class_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Offline, on a table of one's own: the quota is met, every arm has its line, and each is of the same holdout."""
+    adult().head(3000).rename({"income": "pay"}).write_csv(tmp_path / "own.csv")
+    monkeypatch.chdir(tmp_path)
+    call(
+        script("rare-class-table"),
+        monkeypatch,
+        "own.csv",
+        "--target",
+        "pay",
+        "--rare",
+        ">50K",
+        "--quota",
+        80,
+        "--out",
+        "x",
+    )
+    told = capsys.readouterr().out
+    train, holdout = (pl.read_parquet(f"x/{name}.parquet") for name in ("train", "holdout"))
+    assert (train["pay"] == ">50K").sum() == 60
+    assert train.join(holdout, on=train.columns, how="semi", nulls_equal=True).is_empty()
+    for name in ("forest", "SMOTE", "repeated"):
+        made = synthmill.Run.open(f"x/{name}").data()
+        assert dict(made.group_by("pay").len().iter_rows()) == {">50K": 80, "<=50K": 20}
+        assert f"real rows + {name} " in told
+    assert told.count("(0.") >= 8, "every arm with its interval"
+
+
+def gain(low: float, high: float) -> Measure:
+    return Measure("utility.blend_gain", (low + high) / 2, low, high)
+
+
+@pytest.mark.parametrize(
+    ("forest", "smote", "words"),
+    [
+        (gain(-0.01, 0.02), gain(-0.02, 0.01), ["Plain real rows win", "forest's records do most, but not beyond chance"]),
+        (gain(0.01, 0.02), gain(-0.02, 0.005), ["Surely better than real rows alone: forest.", "forest's records do most."]),
+        (gain(-0.03, -0.02), gain(0.01, 0.02), ["better than real rows alone: SMOTE.", "worse than real rows alone: forest.", "SMOTE does more than the forest."]),
+        (gain(-0.01, 0.02), gain(0.0, 0.02), ["Plain real rows win", "SMOTE does more than the forest, but not beyond chance."]),
+    ],
+)  # fmt: skip
+def test_rare_class_table_says_who_wins(forest: Measure, smote: Measure, words: list[str]) -> None:
+    said = " ".join(script("rare-class-table").verdict({"forest": forest, "SMOTE": smote}))
+    assert all(w in said for w in words), said
+
+
+def test_share_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A small table: everything is made and said, and what is put aside holds nothing private; a leak puts nothing aside."""
+    adult().head(1000).write_csv(tmp_path / "own.csv")
+    monkeypatch.chdir(tmp_path)
+    module, sent = script("share-a-table"), []
+    decide = module.sent
+    monkeypatch.setattr(module, "sent", lambda *given: sent.extend(given) or decide(*given))
+    code = call(module, monkeypatch, "own.csv", "--target", "income", "--out", "x")
+    result, made, out = sent
+    assert code == (3 if made.leaks or not result.released else 0)
+    assert (out / "send").is_dir() == (code == 0)
+    assert pl.read_parquet(out / "audit" / "private" / "exposed.parquet").height
+    assert "Membership" in capsys.readouterr().out
+
+    held = replace(result, bars=())
+    assert decide(held, replace(made, findings=()), out) == 0
+    files = {p.relative_to(out / "send").as_posix() for p in (out / "send").rglob("*") if p.is_file()}
+    assert {f for f in files if not f.startswith("data/")} == {*module.SENT, "audit.html"}
+    assert not any(str(tmp_path).encode() in (out / "send" / f).read_bytes() for f in files)
+
+    leak = Finding("attack.copies", "leak", "Half of the rows are real ones.", ())
+    assert decide(held, replace(made, findings=(leak,)), out) == 3
+    assert not (out / "send").exists()
+    assert leak.sentence in capsys.readouterr().out
