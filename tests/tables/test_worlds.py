@@ -91,14 +91,34 @@ def test_within_a_cell_several_numbers_keep_their_joint_distribution():
 def test_what_is_known_stays_and_leads():
     codes = table(6000, 4)
     w = build(codes)
-    given = codes[:, :3000].copy()
-    order = [1, 3, 0, 2]
-    donors = w.complete(order, given, 2, np.random.default_rng(0), {})
-    assert (donors[[1, 3]] == -1).all()
+    given, missing = codes[:, :3000].copy(), np.zeros((4, 3000), bool)
+    missing[[0, 2]] = True
+    given[missing] = 0
+    holes = np.zeros(codes.shape, bool)
+    holes[0] = codes[0] == 5
+    whole = w.completed([0, 1, 2, 3], holes)
+    assert not (whole.codes[0] == 5).any()
+    assert np.array_equal(whole.codes[~holes], codes[~holes])
+    whole.impute([0, 1, 2, 3], given, missing, np.random.default_rng(0))
     assert np.array_equal(given[[1, 3]], codes[[1, 3], :3000])
-    assert np.array_equal(given[0], codes[0][donors[0]])
-    near = np.abs((given[0] - given[1] + 3) % 6 - 3)
-    assert near.mean() < 1.15  # 1.5 if column 0 were drawn whatever column 1 is
+    assert not (given[0] == 5).any()
+    assert (given[2] == 5).any()
+    near = np.abs((given[2] - given[3] + 3) % 6 - 3)
+    assert near.mean() < 1.15  # 1.5 if column 2 were drawn whatever column 3, which follows it in the order, is
+
+
+def test_imputed_codes_have_the_distribution_of_the_rest():
+    """Two of four columns missing for good: their joint distribution with what is known is that of complete rows."""
+    codes = table(20_000, 4)
+    w = build(codes, worlds=3, leaf=20)
+    given, missing = codes.copy(), np.zeros(codes.shape, bool)
+    missing[:2] = True
+    w.completed([0, 1, 2, 3], np.zeros(codes.shape, bool)).impute(
+        [0, 1, 2, 3], given, missing, np.random.default_rng(0)
+    )
+    for a, b in ((0, 1), (0, 3), (1, 2)):
+        real, made = (np.bincount(c[a] * 7 + c[b], minlength=49) / 20_000 for c in (codes, given))
+        assert np.abs(real - made).sum() / 2 < 0.05
 
 
 def test_trees_asked_for_since_decide_nothing_that_is_kept():

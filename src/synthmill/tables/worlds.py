@@ -21,8 +21,10 @@ _LOOKED = 5_000
 _AXES = 4
 _MORE = 2_000
 """Trees kept beyond those of the order that `grow` was called with."""
+_SWEEPS = 5
 _EACH = 100
-"""A world more is drawn from for so many rows."""
+"""One more world is lived in for so many rows with missing values."""
+_SIMPLE = 30
 _FEW = 2_000
 """Below this many rows a tree is grown on all it may see."""
 
@@ -34,14 +36,15 @@ Key = tuple[int, int, int, tuple[int, ...]]
 class Worlds:
     """A table's joint distribution as W random splits of its rows into F folds, each with trees of its own.
 
-    In a world, the column at place p of the order is grown on half of the rows of the other folds and filled with donors
+    In a world, the column at place p of the order is grown on three in four rows of the other folds and filled with donors
     of fold p mod F, given the columns before it; a drawn row lives in one world. So no row gives neighbouring values,
     nor more than about one in F.
 
     codes: (columns, rows). ordered: which columns are numbers; sizes: how many codes each has. At most `most` predictors
     are used for a column, those that depend on it most. leaf: the fewest rows that leaves of numbers, and of the rest,
     are grown on; trees are grown for the first value it has and cut back for larger ones. shrink: see `Conditional.draw`.
-    Trees are grown when they are first needed.
+    observed: (columns, rows) whose codes teach and give, if not all that are no left-out level. Trees are grown when
+    they are first needed.
     """
 
     codes: Codes
@@ -53,8 +56,9 @@ class Worlds:
     seed: int
     leaf: tuple[int, int]
     shrink: float
-    share: float = 0.5
+    share: float = 0.75
     grown: dict[Key, Tree] = field(default_factory=dict)
+    observed: Mask | None = None
     fold: NDArray[np.uint8] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -76,11 +80,21 @@ class Worlds:
         self.leaf, self.shrink = leaf, shrink
         self._filled = {k: replace(c, least=leaf[0 if self.ordered[k[1]] else 1]) for k, c in self._filled.items()}
 
+    def order(self, lead: Sequence[int]) -> list[int]:
+        """Of all columns: `lead`, then those of few codes, from the fewest on; then the others, from those on that depend
+        most on the rest: what comes late is given by more predictors than its trees can use."""
+        variety = [len(np.unique(c)) for c in self.codes]
+        strength = self._dependence().sum(axis=1)
+        few = [v <= _SIMPLE for v in variety]
+        rest = [j for j in range(len(self.codes)) if j not in lead]
+        return [*lead, *sorted(rest, key=lambda j: (not few[j], variety[j] if few[j] else -strength[j], j))]
+
     def grow(self, order: Sequence[int]) -> None:
         """Every tree that drawing in this order needs."""
-        for w in range(self.worlds):
-            for place, j in enumerate(order):
-                self.conditional(w, j, place, order[:place])
+        with _one_thread():
+            for w in range(self.worlds):
+                for place, j in enumerate(order):
+                    self.conditional(w, j, place, order[:place], steady=True)
         self._kept = len(self.grown)
 
     def draw(
@@ -93,59 +107,88 @@ class Worlds:
             return None
         inside = np.logical_and.reduce([*alone.values()]) if alone else np.zeros(0, bool)
         able = {j: (inside, rows) for j, rows in alone.items()}
-        return self.complete(order, np.zeros((len(order), n), np.int32), 0, rng, able)
+        given = np.zeros((len(order), n), np.int32)
+        return self._lived(order, given, np.ones(given.shape, bool), rng, able)
 
-    def complete(
+    def impute(self, order: Sequence[int], given: Codes, missing: Mask, rng: np.random.Generator) -> None:
+        """Puts codes in place of those that are `missing` in the (columns, n) codes given. Of worlds that are `completed`.
+
+        Drawn in order first, then each given all others, some times over, so that the trees needed do not multiply with
+        the patterns of what is missing. Few rows live in few worlds, as trees may have to be grown for them.
+        """
+        many = min(self.worlds, 1 + given.shape[1] // _EACH)
+        self._lived(order, given, missing, rng, {}, _SWEEPS, many)
+
+    def completed(self, order: Sequence[int], missing: Mask) -> Worlds:
+        """Worlds over the same rows with the `missing` ones of their (columns, rows) codes imputed, without trees yet.
+
+        Chained equations with trees (Burgette & Reiter, 2010): only thus does a value that is there not tell that it is
+        there. What was missing neither teaches nor gives.
+        """
+        whole = replace(self, codes=self.codes.copy(), grown={}, observed=~missing)
+        whole.fold, whole._least, rng = self.fold, self._least, self._rng("completed")
+        holed = [(place, j, np.flatnonzero(missing[j])) for place, j in enumerate(order) if missing[j].any()]
+        for _, j, rows in holed:
+            whole.codes[j, rows] = rng.choice(self.codes[j, ~missing[j]], len(rows))
+        for sweep in range(_SWEEPS if holed else 0):
+            for place, j, rows in holed:
+                found = whole.conditional(sweep % self.worlds, j, place, [i for i in order if i != j])
+                whole.codes[j, rows] = whole.codes[j, found.draw(whole.codes[:, rows], self.shrink, rng)]
+                whole.grown, whole._filled = {}, {}
+        return whole
+
+    def _lived(
         self,
         order: Sequence[int],
         given: Codes,
-        known: int,
+        missing: Mask,
         rng: np.random.Generator,
         able: Mapping[int, Sequence[Mask]],
+        sweeps: int = 0,
+        many: int | None = None,
     ) -> Ints:
-        """`draw` for rows whose first `known` columns of the order are known: given is (columns, n), and gets the codes
-        drawn. The donors of known columns are -1. able: (rows,) masks of who may give a column, the best first; of the
-        last one some row must be able. Few rows of which something is known live in few worlds, as trees may have to be
-        grown for them."""
-        n = given.shape[1]
+        """(columns, n) the row that gives each missing code, else -1; the codes themselves get into `given`. Each column
+        of it lives in one world. able: masks of who may give, the best first. many: worlds that are lived in."""
         donor = np.full(given.shape, -1, np.int32)
-        many = min(self.worlds, 1 + n // _EACH) if known else self.worlds
-        world = rng.permutation(self.worlds)[rng.integers(many, size=n)]
-        for w in np.unique(world).tolist():
+        world = rng.permutation(self.worlds)[rng.integers(many or self.worlds, size=given.shape[1])]
+        for w in range(self.worlds):
             rows = np.flatnonzero(world == w)
-            codes = given[:, rows]
-            with self._steady(w, order, known):
-                for place, j in enumerate(order[known:], known):
-                    found = self.conditional(w, j, place, order[:place])
+            codes, absent = given[:, rows], missing[:, rows]
+            several = absent.sum(axis=0) > 1
+            for sweep in range(sweeps + 1):
+                for place, j in enumerate(order):
+                    at = np.flatnonzero(absent[j] & several if sweep > 1 else absent[j])
+                    if not len(at):
+                        continue
+                    found = self.conditional(w, j, place, order[:place] if not sweep else [i for i in order if i != j])
                     if j in able:
                         found = _restricted(found, able[j])
-                    donor[j, rows] = found.draw(codes, self.shrink, rng)
-                    codes[j] = self.codes[j, donor[j, rows]]
+                    drawn = found.draw(codes if len(at) == len(rows) else codes[:, at], self.shrink, rng)
+                    donor[j, rows[at]], codes[j, at] = drawn, self.codes[j, drawn]
             given[:, rows] = codes
         return donor
 
-    def _steady(self, w: int, order: Sequence[int], known: int) -> AbstractContextManager[Any]:
-        """One thread for linear algebra where a tree will be grown: its last bits must not depend on how many there are."""
-        places = enumerate(order[known:], known)
-        if all((w, j, p % self.folds, self._predictors(j, order[:p])) in self.grown for p, j in places):
-            return nullcontext()
-        from threadpoolctl import threadpool_limits
-
-        return threadpool_limits(1)
-
-    def conditional(self, w: int, j: int, place: int, before: Sequence[int]) -> Conditional:
-        """Column j at a place of the order, given the columns before it, in world w."""
+    def conditional(self, w: int, j: int, place: int, before: Sequence[int], steady: bool = False) -> Conditional:
+        """Column j at a place of the order, given the columns before it, in world w. steady: linear algebra is on one
+        thread already, as a tree's last bits must not depend on how many there are."""
         key = (w, j, place % self.folds, self._predictors(j, before))
         found = self._filled.get(key)
         if found is None:
-            able = np.ones(self.codes.shape[1], bool) if self.ordered[j] else self.codes[j] > 0
+            able = self._able(j)
             if key not in self.grown:
                 self._forget()
-                self.grown[key] = self._grown(key, np.flatnonzero(able & (self.fold[w] != key[2])))
+                with nullcontext() if steady else _one_thread():
+                    self.grown[key] = self._grown(key, np.flatnonzero(able & (self.fold[w] != key[2])))
             least = self.leaf[0 if self.ordered[j] else 1]
             found = Conditional.filled(self.grown[key], self.codes, self._donors(w, key[2], able), least)
             self._filled[key] = found
         return found
+
+    def _able(self, j: int) -> Mask:
+        """(rows,) who may teach and give column j: not those whose level is left out."""
+        if self.observed is not None:
+            return self.observed[j]
+        return np.ones(self.codes.shape[1], bool) if self.ordered[j] else self.codes[j] > 0
 
     def _forget(self) -> None:
         """Trees grown for single requests go once there are many of them; each can be grown again, as it was."""
@@ -246,6 +289,12 @@ class Worlds:
                 for j in range(i):
                     self._strength[i, j] = self._strength[j, i] = _information(groups[i], groups[j])
         return self._strength
+
+
+def _one_thread() -> AbstractContextManager[Any]:
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(1)
 
 
 def _restricted(found: Conditional, able: Sequence[Mask]) -> Conditional:

@@ -25,9 +25,9 @@ from synthmill.tables.worlds import Worlds
 Privacy = Literal["low", "balanced", "strict"]
 
 _STEPS: tuple[tuple[int, int, float], ...] = (
-    (5, 10, 1.0),
-    (5, 25, 2.0),
-    (50, 50, 10.0),
+    (5, 10, 0.5),
+    (10, 40, 1.0),
+    (40, 50, 5.0),
     (100, 100, 20.0),
     (300, 300, 50.0),
 )
@@ -43,8 +43,8 @@ _FEWEST = 4_000
 class Forest:
     """Cross-donor forest: columns drawn in order from trees grown on those before, no real row giving neighbouring values.
 
-    Rows are split at random into `folds`, `worlds` times over. In a world, each column's tree is grown on half of the rows
-    of the other folds and its leaves are filled with donors of one fold, another for the next column; a synthetic row
+    Rows are split at random into `folds`, `worlds` times over. In a world, each column's tree is grown on three in four
+    rows of the other folds and its leaves are filled with donors of one fold, another for the next column; a synthetic row
     lives in one world. So nobody gives more than about one in `folds` of a row, and never two values side by side. Numbers
     are drawn between neighbours of the donor (`synthmill.tables.margins`): values of fewer than `crowd` records are never
     told apart, spikes stay. Missing is a value like others.
@@ -66,7 +66,7 @@ class Forest:
     privacy: Privacy = "balanced"
     leaf: Annotated[int, Field(ge=1)] | None = None
     shrink: Annotated[float, Field(ge=0)] | None = None
-    worlds: Annotated[int, Field(ge=1, le=100)] = 10
+    worlds: Annotated[int, Field(ge=1, le=100)] = 8
     folds: Annotated[int, Field(ge=2, le=100)] = 5
     rare: Annotated[int, Field(ge=1)] = 2
     crowd: Annotated[int, Field(ge=2)] = 5
@@ -78,6 +78,7 @@ class Forest:
     _columns: list[Coded] = field(init=False, repr=False, default_factory=list)
     _order: list[int] = field(init=False, repr=False, default_factory=list)
     _worlds: Worlds | None = field(init=False, repr=False, default=None)
+    _whole: Worlds | None = field(init=False, repr=False, default=None)
     _learned: NDArray[np.int64] = field(init=False, repr=False, default_factory=lambda: np.zeros(0, np.int64))
     private_model: ClassVar[bool] = True
 
@@ -87,7 +88,7 @@ class Forest:
         for name in self.lead or ():
             if name not in train.columns:
                 raise Refusal(f"tabular.forest: lead: no column '{name}'; {choices(name, train.columns)}")
-        self.notes = []
+        self.notes, self._whole = [], None
         self._columns = fit_columns([schema[c] for c in train.columns], train, self.rare, self.crowd)
         self._learned, kept = self._split(train.height)
         learned = train[self._learned]
@@ -116,10 +117,8 @@ class Forest:
             codes, np.array([c.numeric for c in self._columns], bool), [c.size for c in self._columns], self.worlds,
             max(2, min(self.folds, n // 10)), self.predictors, self.seed, (numbers, rest), shrink,
         )  # fmt: skip
-        lead = {c: i for i, c in enumerate(self.lead or ())}
-        variety = [len(np.unique(c)) for c in codes]
-        ranks = [(lead.get(c.name, len(lead)), variety[j], j) for j, c in enumerate(self._columns)]
-        self._order = [j for *_, j in sorted(ranks)]
+        names = [c.name for c in self._columns]
+        self._order = self._worlds.order([names.index(c) for c in self.lead or ()])
         self._worlds.grow(self._order)
 
     def _step(self, i: int) -> tuple[int, int, float]:
@@ -136,7 +135,7 @@ class Forest:
             numbers, rest, shrink = self._step(i)
             self._model.coarsen((numbers, rest), shrink)
             found = probe.attack(self._draw(len(self._learned), self._rng("attacked", i)))
-            if found.low <= aim:
+            if found.auc <= aim:
                 break
         self.notes.append(_sentence(found, aim, self.privacy, chosen))
 
@@ -196,25 +195,24 @@ class Forest:
     def impute(self, frame: pl.DataFrame, seed: int = 0) -> pl.DataFrame:
         """The frame with its missing values drawn given what is known of each row. frame: columns of train.
 
-        The known columns of a row lead the order; trees for a pattern of missing values are grown when it is first met.
-        A value is drawn from rows that have one. A column of which no value can be made stays missing.
+        By chained equations (`Worlds.completed`, at the first call): right where values are missing at random given what
+        is known. A column of which no value can be made stays missing; levels never seen stay, and tell nothing.
         """
         if not self._columns or not frame.height:
             return frame
-        known = np.stack([_known(frame[c.name]) for c in self._columns])
-        present = {j: c.present()[self._model.codes[j]] for j, c in enumerate(self._columns)}
-        known[[j for j, rows in present.items() if not rows.any()]] = True
-        codes, parts, places = encode(self._columns, frame), [frame.clear()], [np.zeros(0, np.int64)]
-        patterns, of = np.unique(known, axis=1, return_inverse=True)
-        for p, pattern in enumerate(patterns.T):
-            rows = np.flatnonzero(of.ravel() == p)
-            order = [*(j for j in self._order if pattern[j]), *(j for j in self._order if not pattern[j])]
-            rng, given = self._rng("impute", seed, *pattern.tolist()), codes[:, rows]
-            self._model.complete(order, given, int(pattern.sum()), rng, {j: [r] for j, r in present.items()})
-            drawn = [c.decode(given[j], rng) for j, c in enumerate(self._columns) if not pattern[j]]
-            parts.append(frame[rows].with_columns(drawn))
-            places.append(rows)
-        return pl.concat(parts)[np.argsort(np.concatenate(places))]
+        values = [c.present()[self._model.codes[j]] for j, c in enumerate(self._columns)]
+        able = [v.any() for v in values]
+        if self._whole is None:
+            holes = np.stack([~v & a for v, a in zip(values, able, strict=True)])
+            self._whole = self._model.completed(self._order, holes)
+        missing = np.stack([_missing(frame[c.name]) & a for c, a in zip(self._columns, able, strict=True)])
+        codes, rng = encode(self._columns, frame), self._rng("impute", seed)
+        self._whole.impute(self._order, codes, missing, rng)
+        made = self._decoded(codes, rng, {})
+        filled = [
+            frame[c.name].zip_with(pl.Series(~m), made[c.name]) for c, m in zip(self._columns, missing, strict=True)
+        ]
+        return frame.with_columns(filled)
 
     def remove(self, rows: Sequence[int]) -> None:
         """Takes records out of the fitted model: no value comes from them any more. rows: their numbers in train.
@@ -233,7 +231,7 @@ class Forest:
                 kept = common[left.codes[j]] & (left.codes[j] > 0)
                 if kept.any():
                     left.codes[j][~kept] = 0
-        self._worlds, self._learned = left, self._learned[~gone]
+        self._worlds, self._whole, self._learned = left, None, self._learned[~gone]
 
     def contributions(self, request: Request) -> pl.DataFrame:
         """Of each row of train that the model has learned, what it gives to `generate(request)`: `row`, its number there;
@@ -264,13 +262,13 @@ class Forest:
         with np.load(folder / "forest.npz") as arrays:
             parts = [{k: arrays[f"{j}.{k}"] for k in ("edges", "first", "last")} for j in range(len(about["columns"]))]
             self._worlds, self._learned = Worlds.load(about["worlds"], arrays), arrays["learned"]
-        self._columns = [Coded.load(c, p) for c, p in zip(about["columns"], parts, strict=True)]
+        self._columns, self._whole = [Coded.load(c, p) for c, p in zip(about["columns"], parts, strict=True)], None
         self._order, self.notes = about["order"], about["notes"]
 
 
-def _known(s: pl.Series) -> NDArray[np.bool_]:
-    missing = s.is_nan().fill_null(True) if s.dtype.is_float() else s.is_null()
-    return ~missing.to_numpy()
+def _missing(s: pl.Series) -> NDArray[np.bool_]:
+    """NaN is missing too; an infinity is known, though nothing is learned from it."""
+    return (s.is_nan().fill_null(True) if s.dtype.is_float() else s.is_null()).to_numpy()
 
 
 def _filled(codes: Codes, columns: Sequence[Coded]) -> Codes:
@@ -283,7 +281,7 @@ def _filled(codes: Codes, columns: Sequence[Coded]) -> Codes:
 
 def _sentence(found: Attack, aim: float, privacy: str, chosen: bool) -> str:
     measured = f"membership inference on rows kept aside reaches an AUC of {found}"
-    if found.low <= aim:
+    if found.auc <= aim:
         return f"{measured}; '{privacy}' aims at {aim}. Measured by one attack, not guaranteed"
     why = "with the leaf it was given" if chosen else "even at its coarsest"
     return f"{measured}, above the {aim} that '{privacy}' aims at, {why}: this table gives its rows away"
