@@ -41,6 +41,10 @@ CONFIG: dict[str, dict[str, Any]] = {
 CELLS: dict[str, list[Cell]] = {
     "simulate.program": grid({"a": [1, 2]}, 1),
     "tabular.copula": grid({"income": [">50K"], "age": [Bin(30, 40)]}, 1),
+    "tabular.forest": [
+        *grid({"income": [">50K"], "age": [Bin(30, 40)]}, 1),
+        *grid({"fnlwgt": [Bin(150_000, 200_000)]}, 1),
+    ],
     "tabular.independent": grid({"income": [">50K"], "age": [Bin(30, 40)]}, 1),
     "tabular.bootstrap": grid({"income": [">50K"]}, 1),
     "tabular.smote": grid({"income": [">50K"]}, 1),

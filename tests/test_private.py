@@ -59,7 +59,7 @@ def test_rejects_of_other_checks_that_equal_real_rows_are_private_too(real: Path
     assert same.height == 0
 
 
-@pytest.mark.parametrize("generator", ["tabular.copula", "tabular.independent", "tabular.bootstrap"])
+@pytest.mark.parametrize("generator", ["tabular.forest", "tabular.copula", "tabular.independent", "tabular.bootstrap"])
 def test_fitted_models_are_private(real: Path, generator: str) -> None:
     run = make(real, generator)
     assert not any("models" in p.parts for p in public(run))
@@ -67,8 +67,9 @@ def test_fitted_models_are_private(real: Path, generator: str) -> None:
     assert synthmill.sample(run.root, 5).height == 5
 
 
-def test_one_persons_level_and_extreme_are_in_no_public_file(real: Path) -> None:
-    run = make(real, "tabular.copula")
+@pytest.mark.parametrize("generator", ["tabular.forest", "tabular.copula"])
+def test_one_persons_level_and_extreme_are_in_no_public_file(real: Path, generator: str) -> None:
+    run = make(real, generator)
     needles = (SENTINEL, "987654", "987,654", "987_654")
     for path in public(run):
         if path.suffix == ".parquet":
