@@ -185,6 +185,7 @@ def test_what_fails_on_everything_is_code_1_and_says_why(capsys: pytest.CaptureF
         (["fit", "real.csv", "--use", "tabular.copla"], ["'tabular.copla'", "'tabular.copula'"]),
         (["fit", "real.csv", "--use", "tabular.smote"], ["tabular.smote", "'target'"]),
         (["sample", "none", "-n", "5"], ["none: neither a saved model (model.json) nor a run"]),
+        (["impute", "none", "real.csv", "-o", "x.csv"], ["none: neither a saved model (model.json) nor a run"]),
         (["extend", "none", "--quota", "5"], ["none: does not exist"]),
         (["extend", "none", "--quota", "0"], ["--quota: 0"]),
         (["blend", "none"], ["none: does not exist"]),
@@ -211,6 +212,7 @@ def test_every_verb_refuses_in_one_sentence(
     [
         (["frobnicate"], ["invalid choice: 'frobnicate'", "init"]),
         (["sample", "m"], ["-n"]),
+        (["impute", "m", "a.csv"], ["-o"]),
         (["sample", "m", "-n", "many"], ["-n", "'many'"]),
         (["evaluate", "a.csv"], ["--real"]),
         (["list", "widgets"], ["widgets", "generate"]),

@@ -12,7 +12,7 @@ from synthmill.console import duration
 from synthmill.plugins import FAMILIES, known
 
 VERBS = (
-    "init", "check", "preview", "make", "fit", "sample", "extend", "evaluate", "blend", "report", "trace", "list", "collapse", "blend-sweep",
+    "init", "check", "preview", "make", "fit", "sample", "impute", "extend", "evaluate", "blend", "report", "trace", "list", "collapse", "blend-sweep",
 )  # fmt: skip
 
 

@@ -25,6 +25,7 @@ _DOORS = {
     "fit": "verbs.fit",
     "load": "verbs.fit",
     "sample": "verbs.sample",
+    "impute": "verbs.impute",
     "Model": "verbs.fit",
     "Spec": "spec",
     "Run": "run",

@@ -108,6 +108,15 @@ def _models(verbs: Any) -> None:
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("-o", "--out", help="file to write (.csv, .parquet, .jsonl, .arrow); default: CSV to the terminal")
 
+    p = _verb(
+        verbs, "impute", _impute, "a file's missing values, drawn by a fitted model given what is known of each row"
+    )
+    p.add_argument("model", help="folder of a model or a run")
+    p.add_argument("file", help="the table with missing values; what it knows is left as it is")
+    p.add_argument("--table", help="table of a database")
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("-o", "--out", required=True, help="file to write (.csv, .parquet, .jsonl, .arrow)")
+
     p = _verb(verbs, "evaluate", _evaluate, "score any synthetic file, of any tool, against real data")
     p.add_argument("synthetic")
     p.add_argument("--real", required=True)
@@ -158,7 +167,9 @@ def _runs(verbs: Any) -> None:
     p.add_argument(
         "--real", type=float, dest="share", help="least share of the whole that is real, 0 to 1 (default: the spec's)"
     )
-    p.add_argument("--regime", help="accumulate: every real row stays; replace: the share is exact (default: the spec's)")
+    p.add_argument(
+        "--regime", help="accumulate: every real row stays; replace: the share is exact (default: the spec's)"
+    )
     p.add_argument("--per-cell", action="store_true")
     p.add_argument("--export", help="also write the blend to this file")
     p.add_argument("--include-real", action="store_true", help="allow real rows in the exported file")
@@ -247,6 +258,16 @@ def _sample(a: argparse.Namespace) -> None:
         print(f"wrote {frame.height:,} rows to {a.out}")
     else:
         sys.stdout.write(frame.write_csv())
+
+
+def _impute(a: argparse.Namespace) -> None:
+    from .verbs.impute import counted, impute
+    from .verbs.sample import write_table
+
+    frame = impute(a.model, a.file, a.table, a.seed)
+    write_table(frame, a.out)
+    drawn = ", ".join(f"{n:,} of {c}" for c, n in counted(frame).items())
+    print(f"wrote {frame.height:,} rows to {a.out}; drawn: {drawn or 'nothing, no value was missing'}")
 
 
 def _extend(a: argparse.Namespace) -> int:
