@@ -26,9 +26,9 @@ Privacy = Literal["low", "balanced", "strict"]
 
 _STEPS: tuple[tuple[int, int, float], ...] = (
     (5, 10, 0.5),
-    (10, 40, 1.0),
-    (40, 50, 5.0),
-    (100, 100, 20.0),
+    (10, 40, 0.7),
+    (40, 50, 2.0),
+    (100, 100, 10.0),
     (300, 300, 50.0),
 )
 """Fewest rows of a leaf, of numbers and of the rest, and shrinkage: each step gives away less than the one before."""
