@@ -194,7 +194,7 @@ class Worlds:
         """Trees grown for single requests go once there are many of them; each can be grown again, as it was."""
         if len(self.grown) > self._kept + _MORE:
             self.grown = self._lasting()
-            self._filled = {k: c for k, c in self._filled.items() if k in self.grown}
+            self._filled = {k: c for k, c in list(self._filled.items()) if k in self.grown}
 
     def _donors(self, w: int, own: int, able: Mask) -> NDArray[np.int64]:
         """Rows of a fold that are able to give; where there are none, those of a fold that is no neighbour's."""
