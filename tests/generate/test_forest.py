@@ -310,6 +310,17 @@ def test_a_level_that_one_record_is_left_of_is_not_made_any_more():
     assert ask(g, 20, job="vet").height == 0
 
 
+def test_a_model_forgets_rows_and_is_kept_without_them(tmp_path):
+    table = pl.DataFrame({"k": ["a", "b", "c"] * 100, "x": list(range(0, 900, 3))}).with_columns(x=pl.col("x") // 7)
+    model = synthmill.fit(table, "tabular.forest", columns={"x": "integer"})
+    model.remove(np.flatnonzero(table["k"] == "b"))
+    model.save(tmp_path / "m")
+    for m in (model, synthmill.load(tmp_path / "m")):
+        assert set(m.sample(500)["k"]) == {"a", "c"}
+    with pytest.raises(Refusal, match="cannot forget single records"):
+        synthmill.fit(table, "tabular.copula").remove([1])
+
+
 def test_impute_fills_what_is_missing_and_leaves_the_rest(real):
     g = fitted(real.head(3000))
     test = real.tail(1500)

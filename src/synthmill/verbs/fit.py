@@ -110,6 +110,17 @@ class Model:
         filled = step.plugin.impute(table.select(list(columns)), seed)
         return back(table.with_columns(filled[c] for c in columns))
 
+    def remove(self, rows: Sequence[int]) -> None:
+        """Takes records out of the model, as far as its generators hold any: none of their values is drawn any more.
+
+        rows: their numbers in the frame that was fitted, from 0. Raises Refusal when a generator cannot. Save it again after.
+        """
+        for step in self.maker.firsts:
+            if not hasattr(step.plugin, "remove"):
+                raise Refusal(f"remove: {step.use} cannot forget single records; fit it again without them")
+        for step in self.maker.firsts:
+            step.plugin.remove(rows)
+
     def _empty(self) -> pl.DataFrame:
         return pl.DataFrame(schema=self.maker.schema())
 
