@@ -183,9 +183,7 @@ def _edges(counts: NDArray[Any]) -> Floats:
     return edges
 
 
-def _pieces(
-    values: Floats, counts: NDArray[np.int64], discrete: bool, crowd: int
-) -> list[tuple[float, float, float]]:
+def _pieces(values: Floats, counts: NDArray[np.int64], discrete: bool, crowd: int) -> list[tuple[float, float, float]]:
     """(first code, last code, records) per piece, ascending, from the distinct codes and how many records hold each."""
     atom = counts >= crowd
     if not atom.any() and len(values) < 3:
