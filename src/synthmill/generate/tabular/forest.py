@@ -35,6 +35,8 @@ _STEPS: tuple[tuple[int, int, float], ...] = (
 _AIMS: dict[str, tuple[int, float]] = {"low": (0, 0.55), "balanced": (1, 0.52), "strict": (2, 0.51)}
 """The step that is tried first, and the AUC of membership inference that the next step is taken above."""
 _KEPT = (0.1, 4_000)
+_BUDGET, _WORLDS = 1_200, 3
+"""Trees that are grown, unless these few worlds need more: 300 columns then take a minute."""
 _FEWEST = 4_000
 """Tables of fewer rows keep none for the attack: it could not tell a target from one twice as far from a half."""
 
@@ -59,7 +61,8 @@ class Forest:
     those that cells are asked by, if not told.
 
     A cell is drawn exactly, with no rejection: its columns come first, from donors that lie in it. Where they do not
-    lead the order, the trees that change are grown at the first request, and kept. Cost: worlds x columns trees.
+    lead the order, the trees that change are grown at the first request, and kept. Cost: worlds x columns trees;
+    where those are more than 1,200 there are fewer worlds, but at least 3.
     Sources: sequential trees (Reiter, 2005; Nowok et al., 2016), honest leaves (Athey & Imbens, 2016).
     """
 
@@ -113,8 +116,9 @@ class Forest:
     def _grow(self, codes: Codes) -> None:
         n = codes.shape[1]
         numbers, rest, shrink = self._step(_AIMS[self.privacy][0] + (n < _FEWEST))
+        worlds = min(self.worlds, max(_BUDGET // max(len(codes), 1), _WORLDS))
         self._worlds = Worlds(
-            codes, np.array([c.numeric for c in self._columns], bool), [c.size for c in self._columns], self.worlds,
+            codes, np.array([c.numeric for c in self._columns], bool), [c.size for c in self._columns], worlds,
             max(2, min(self.folds, n // 10)), self.predictors, self.seed, (numbers, rest), shrink,
         )  # fmt: skip
         names = [c.name for c in self._columns]
