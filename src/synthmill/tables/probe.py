@@ -25,6 +25,10 @@ class Attack:
     low: float
     high: float
 
+    def meets(self, aim: float) -> bool:
+        """Not above the aim by more than one standard error: chance alone then decides less often about a table."""
+        return self.auc - (self.high - self.auc) / 1.96 <= aim
+
     def __str__(self) -> str:
         return f"{self.auc:.3f} ({self.low:.3f} to {self.high:.3f})"
 

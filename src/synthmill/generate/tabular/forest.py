@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -26,17 +26,27 @@ Privacy = Literal["low", "balanced", "strict"]
 
 _STEPS: tuple[tuple[int, int, float], ...] = (
     (5, 10, 0.5),
-    (10, 40, 0.7),
-    (40, 50, 2.0),
+    (10, 35, 0.6),
+    (25, 45, 2.0),
     (100, 100, 10.0),
     (300, 300, 50.0),
 )
-"""Fewest rows of a leaf, of numbers and of the rest, and shrinkage: each step gives away less than the one before."""
-_AIMS: dict[str, tuple[int, float]] = {"low": (0, 0.55), "balanced": (1, 0.52), "strict": (2, 0.51)}
-"""The step that is tried first, and the AUC of membership inference that the next step is taken above."""
+"""Fewest rows of a leaf, of numbers and of the rest, and shrinkage: each step gives away less than the one before.
+Trees are grown for the step tried first and cut back for others, which coarsens them more than growing them anew."""
+
+
+class _Aim(NamedTuple):
+    """auc: of membership inference; first: the step tried first; blind: the step of tables that are not attacked."""
+
+    auc: float
+    first: int
+    blind: int
+
+
+_AIMS = {"low": _Aim(0.55, 0, 1), "balanced": _Aim(0.52, 1, 2), "strict": _Aim(0.51, 2, 3)}
 _KEPT = (0.1, 4_000)
-_BUDGET, _WORLDS = 1_200, 3
-"""Trees that are grown, unless these few worlds need more: 300 columns then take a minute."""
+_ROWS, _TREES = 300_000, 1_200
+"""What all worlds together are grown on, and how many trees there are: at least 3 worlds, 6 if 200 columns allow it."""
 _FEWEST = 4_000
 """Tables of fewer rows keep none for the attack: it could not tell a target from one twice as far from a half."""
 
@@ -53,23 +63,23 @@ class Forest:
 
     privacy: `low`, `balanced` and `strict` aim at an AUC of membership inference of 0.55, 0.52 and 0.51. A tenth of the
     rows (at most 4,000) is kept from learning; the model's table is attacked with them, and trees are cut back until the
-    attack is not significantly above the aim. The sentence the fit ends with says what was measured: evidence, no
-    guarantee. Below 4,000 rows nothing is attacked and `balanced` and `strict` start one step further.
+    attack is at most one standard error above the aim. The sentence the fit ends with says what was measured: evidence,
+    no guarantee. Tables below 4,000 rows are not attacked, and their trees are cut as those of most tables are.
     leaf: the fewest rows a leaf is grown on, instead of what `privacy` chooses; shrink: how far a leaf's distribution
     is drawn to those around it, in donors. rare: levels that fewer records hold are not made. rows: beyond so many, trees
     are grown and filled from a sample; predictors: the most columns that another is given. lead: columns drawn first;
     those that cells are asked by, if not told.
 
     A cell is drawn exactly, with no rejection: its columns come first, from donors that lie in it. Where they do not
-    lead the order, the trees that change are grown at the first request, and kept. Cost: worlds x columns trees;
-    where those are more than 1,200 there are fewer worlds, but at least 3.
+    lead the order, the trees that change are grown at the first request, and kept. Cost: worlds x columns trees.
+    worlds: by default 6 to 16, more for small tables; on wide ones at most 1,200 trees, but at least 3 worlds.
     Sources: sequential trees (Reiter, 2005; Nowok et al., 2016), honest leaves (Athey & Imbens, 2016).
     """
 
     privacy: Privacy = "balanced"
     leaf: Annotated[int, Field(ge=1)] | None = None
     shrink: Annotated[float, Field(ge=0)] | None = None
-    worlds: Annotated[int, Field(ge=1, le=100)] = 8
+    worlds: Annotated[int, Field(ge=1, le=100)] | None = None
     folds: Annotated[int, Field(ge=2, le=100)] = 5
     rare: Annotated[int, Field(ge=1)] = 2
     crowd: Annotated[int, Field(ge=2)] = 5
@@ -96,7 +106,7 @@ class Forest:
         self._learned, kept = self._split(train.height)
         learned = train[self._learned]
         with threadpool_limits(1):
-            self._grow(_filled(encode(self._columns, learned), self._columns))
+            self._grow(_filled(encode(self._columns, learned), self._columns), len(kept) > 0)
             if len(kept) and self._order:
                 self._cut_back(Probe.of(learned, train[kept], schema, self._rng("probe")))
             elif self._order:
@@ -113,10 +123,10 @@ class Forest:
             self.notes.append(f"trees learn {self.rows:,} of {height:,} rows, drawn at random")
         return np.sort(order[kept : kept + self.rows]), np.sort(order[:kept])
 
-    def _grow(self, codes: Codes) -> None:
-        n = codes.shape[1]
-        numbers, rest, shrink = self._step(_AIMS[self.privacy][0] + (n < _FEWEST))
-        worlds = min(self.worlds, max(_BUDGET // max(len(codes), 1), _WORLDS))
+    def _grow(self, codes: Codes, attacked: bool) -> None:
+        n, aim = codes.shape[1], _AIMS[self.privacy]
+        numbers, rest, shrink = self._step(aim.first if attacked else aim.blind)
+        worlds = self.worlds or _worlds(n, len(codes))
         self._worlds = Worlds(
             codes, np.array([c.numeric for c in self._columns], bool), [c.size for c in self._columns], worlds,
             max(2, min(self.folds, n // 10)), self.predictors, self.seed, (numbers, rest), shrink,
@@ -133,15 +143,15 @@ class Forest:
 
     def _cut_back(self, probe: Probe) -> None:
         """One step after another until the attack is not above the aim, or there is none left."""
-        first, aim = _AIMS[self.privacy]
-        chosen = self.leaf is not None
-        for i in range(first, first + 1 if chosen else len(_STEPS)):
+        aim, i, _ = _AIMS[self.privacy]
+        while True:
             numbers, rest, shrink = self._step(i)
             self._model.coarsen((numbers, rest), shrink)
             found = probe.attack(self._draw(len(self._learned), self._rng("attacked", i)))
-            if found.auc <= aim:
+            if found.meets(aim) or self.leaf is not None or i == len(_STEPS) - 1:
                 break
-        self.notes.append(_sentence(found, aim, self.privacy, chosen))
+            i += 1
+        self.notes.append(_sentence(found, aim, self.privacy, self.leaf is not None))
 
     @property
     def _model(self) -> Worlds:
@@ -270,6 +280,12 @@ class Forest:
         self._order, self.notes = about["order"], about["notes"]
 
 
+def _worlds(rows: int, columns: int) -> int:
+    """More for small tables, where one split leaves little to grow on and a tree costs little; fewer for wide ones."""
+    wanted = min(max(round(_ROWS / rows), 6), 16)
+    return min(wanted, max(_TREES // max(columns, 1), 3))
+
+
 def _missing(s: pl.Series) -> NDArray[np.bool_]:
     """NaN is missing too; an infinity is known, though nothing is learned from it."""
     return (s.is_nan().fill_null(True) if s.dtype.is_float() else s.is_null()).to_numpy()
@@ -285,7 +301,7 @@ def _filled(codes: Codes, columns: Sequence[Coded]) -> Codes:
 
 def _sentence(found: Attack, aim: float, privacy: str, chosen: bool) -> str:
     measured = f"membership inference on rows kept aside reaches an AUC of {found}"
-    if found.auc <= aim:
+    if found.meets(aim):
         return f"{measured}; '{privacy}' aims at {aim}. Measured by one attack, not guaranteed"
     why = "with the leaf it was given" if chosen else "even at its coarsest"
     return f"{measured}, above the {aim} that '{privacy}' aims at, {why}: this table gives its rows away"
