@@ -13,7 +13,7 @@ from synthmill.schema import Schema
 from .membership import quick_auc
 from .space import Points, Space
 
-_MEMBERS = 2_000
+_MEMBERS = 1_500
 _MADE = 40_000
 
 
@@ -35,7 +35,7 @@ class Attack:
 
 @dataclass(frozen=True)
 class Probe:
-    """Members, and rows kept from the generator, half of them the attacker's reference."""
+    """Members, and rows kept from the generator: as many strangers, the rest the attacker's reference."""
 
     space: Space
     members: Points
@@ -45,12 +45,10 @@ class Probe:
     @classmethod
     def of(cls, learned: pl.DataFrame, kept: pl.DataFrame, schema: Schema, rng: np.random.Generator) -> Probe:
         space = Space.fit(learned, schema)
-        half = kept.height // 2
+        strangers = min(kept.height // 2, _MEMBERS)
         order = rng.permutation(kept.height)
-        some = learned[np.sort(rng.permutation(learned.height)[: min(half, _MEMBERS)])]
-        return cls(
-            space, space.embed(some), space.embed(kept[order[:half][:_MEMBERS]]), space.embed(kept[order[half:]])
-        )
+        some = learned[np.sort(rng.permutation(learned.height)[:strangers])]
+        return cls(space, *(space.embed(f) for f in (some, kept[order[:strangers]], kept[order[strangers:]])))
 
     def attack(self, made: pl.DataFrame) -> Attack:
         """made: at most 40,000 rows of it are looked at."""

@@ -27,7 +27,8 @@ Privacy = Literal["low", "balanced", "strict"]
 _STEPS: tuple[tuple[int, int, float], ...] = (
     (5, 10, 0.5),
     (10, 35, 0.6),
-    (25, 45, 2.0),
+    (16, 40, 1.5),
+    (25, 50, 2.5),
     (100, 100, 10.0),
     (300, 300, 50.0),
 )
@@ -43,9 +44,9 @@ class _Aim(NamedTuple):
     blind: int
 
 
-_AIMS = {"low": _Aim(0.55, 0, 1), "balanced": _Aim(0.52, 1, 2), "strict": _Aim(0.51, 2, 3)}
+_AIMS = {"low": _Aim(0.55, 0, 1), "balanced": _Aim(0.52, 1, 3), "strict": _Aim(0.51, 3, 4)}
 _KEPT = (0.1, 4_000)
-_ROWS, _TREES = 300_000, 1_200
+_ROWS, _TREES = 280_000, 1_200
 """What all worlds together are grown on, and how many trees there are: at least 3 worlds, 6 if 200 columns allow it."""
 _FEWEST = 4_000
 """Tables of fewer rows keep none for the attack: it could not tell a target from one twice as far from a half."""
