@@ -28,23 +28,22 @@ _STEPS: tuple[tuple[int, int, float], ...] = (
     (5, 10, 0.5),
     (10, 35, 0.6),
     (16, 40, 1.5),
-    (25, 50, 2.5),
     (100, 100, 10.0),
     (300, 300, 50.0),
 )
 """Fewest rows of a leaf, of numbers and of the rest, and shrinkage: each step gives away less than the one before.
-Trees are grown for the step tried first and cut back for others, which coarsens them more than growing them anew."""
+Trees are grown for the finest that may be taken and cut back, which coarsens them more than growing them anew."""
 
 
 class _Aim(NamedTuple):
-    """auc: of membership inference; first: the step tried first; blind: the step of tables that are not attacked."""
+    """auc: of membership inference; finest: the step trees are grown for; first: the one tried first, or blindly."""
 
     auc: float
+    finest: int
     first: int
-    blind: int
 
 
-_AIMS = {"low": _Aim(0.55, 0, 1), "balanced": _Aim(0.52, 1, 3), "strict": _Aim(0.51, 3, 4)}
+_AIMS = {"low": _Aim(0.55, 0, 1), "balanced": _Aim(0.52, 1, 2), "strict": _Aim(0.51, 2, 3)}
 _KEPT = (0.1, 4_000)
 _ROWS, _TREES = 280_000, 1_200
 """What all worlds together are grown on, and how many trees there are: at least 3 worlds, 6 if 200 columns allow it."""
@@ -64,8 +63,8 @@ class Forest:
 
     privacy: `low`, `balanced` and `strict` aim at an AUC of membership inference of 0.55, 0.52 and 0.51. A tenth of the
     rows (at most 4,000) is kept from learning; the model's table is attacked with them, and trees are cut back until the
-    attack is at most one standard error above the aim. The sentence the fit ends with says what was measured: evidence,
-    no guarantee. Tables below 4,000 rows are not attacked, and their trees are cut as those of most tables are.
+    attack is not above the aim, or less where it is surely below. The sentence the fit ends with says what was measured:
+    evidence, no guarantee. Tables below 4,000 rows are not attacked; their trees are cut as those of most tables are.
     leaf: the fewest rows a leaf is grown on, instead of what `privacy` chooses; shrink: how far a leaf's distribution
     is drawn to those around it, in donors. rare: levels that fewer records hold are not made. rows: beyond so many, trees
     are grown and filled from a sample; predictors: the most columns that another is given. lead: columns drawn first;
@@ -107,9 +106,9 @@ class Forest:
         self._learned, kept = self._split(train.height)
         learned = train[self._learned]
         with threadpool_limits(1):
-            self._grow(_filled(encode(self._columns, learned), self._columns), len(kept) > 0)
+            self._grow(_filled(encode(self._columns, learned), self._columns))
             if len(kept) and self._order:
-                self._cut_back(Probe.of(learned, train[kept], schema, self._rng("probe")))
+                self._tune(Probe.of(learned, train[kept], schema, self._rng("probe")))
             elif self._order:
                 self.notes.append(f"{train.height:,} rows are too few to attack: what it gives away was not measured")
 
@@ -124,9 +123,9 @@ class Forest:
             self.notes.append(f"trees learn {self.rows:,} of {height:,} rows, drawn at random")
         return np.sort(order[kept : kept + self.rows]), np.sort(order[:kept])
 
-    def _grow(self, codes: Codes, attacked: bool) -> None:
+    def _grow(self, codes: Codes) -> None:
         n, aim = codes.shape[1], _AIMS[self.privacy]
-        numbers, rest, shrink = self._step(aim.first if attacked else aim.blind)
+        numbers, rest, shrink = self._step(aim.finest)
         worlds = self.worlds or _worlds(n, len(codes))
         self._worlds = Worlds(
             codes, np.array([c.numeric for c in self._columns], bool), [c.size for c in self._columns], worlds,
@@ -135,6 +134,7 @@ class Forest:
         names = [c.name for c in self._columns]
         self._order = self._worlds.order([names.index(c) for c in self.lead or ()])
         self._worlds.grow(self._order)
+        self._cut(aim.first)
 
     def _step(self, i: int) -> tuple[int, int, float]:
         numbers, rest, shrink = _STEPS[min(i, len(_STEPS) - 1)]
@@ -142,16 +142,27 @@ class Forest:
             numbers = rest = self.leaf
         return numbers, rest, shrink if self.shrink is None else self.shrink
 
-    def _cut_back(self, probe: Probe) -> None:
-        """One step after another until the attack is not above the aim, or there is none left."""
-        aim, i, _ = _AIMS[self.privacy]
-        while True:
-            numbers, rest, shrink = self._step(i)
-            self._model.coarsen((numbers, rest), shrink)
-            found = probe.attack(self._draw(len(self._learned), self._rng("attacked", i)))
-            if found.meets(aim) or self.leaf is not None or i == len(_STEPS) - 1:
-                break
+    def _cut(self, i: int) -> None:
+        numbers, rest, shrink = self._step(i)
+        self._model.coarsen((numbers, rest), shrink)
+
+    def _attacked(self, i: int, probe: Probe) -> Attack:
+        self._cut(i)
+        return probe.attack(self._draw(len(self._learned), self._rng("attacked", i)))
+
+    def _tune(self, probe: Probe) -> None:
+        """Coarser steps until the attack is not above the aim; finer ones while it is surely below and stays so."""
+        aim, finest, i = _AIMS[self.privacy]
+        found = self._attacked(i, probe)
+        while self.leaf is None and found.auc > aim and i < len(_STEPS) - 1:
             i += 1
+            found = self._attacked(i, probe)
+        while self.leaf is None and i > finest and found.auc + found.error <= aim:
+            finer = self._attacked(i - 1, probe)
+            if finer.auc > aim:
+                self._cut(i)
+                break
+            i, found = i - 1, finer
         self.notes.append(_sentence(found, aim, self.privacy, self.leaf is not None))
 
     @property
@@ -302,7 +313,7 @@ def _filled(codes: Codes, columns: Sequence[Coded]) -> Codes:
 
 def _sentence(found: Attack, aim: float, privacy: str, chosen: bool) -> str:
     measured = f"membership inference on rows kept aside reaches an AUC of {found}"
-    if found.meets(aim):
+    if found.auc <= aim:
         return f"{measured}; '{privacy}' aims at {aim}. Measured by one attack, not guaranteed"
     why = "with the leaf it was given" if chosen else "even at its coarsest"
     return f"{measured}, above the {aim} that '{privacy}' aims at, {why}: this table gives its rows away"
