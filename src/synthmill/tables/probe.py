@@ -26,6 +26,10 @@ class Attack:
     low: float
     high: float
 
+    def meets(self, aim: float) -> bool:
+        """Not above it by more than one standard error."""
+        return self.auc - self.error <= aim
+
     @property
     def error(self) -> float:
         """One standard error."""

@@ -63,7 +63,7 @@ class Forest:
 
     privacy: `low`, `balanced` and `strict` aim at an AUC of membership inference of 0.55, 0.52 and 0.51. A tenth of the
     rows (at most 4,000) is kept from learning; the model's table is attacked with them, and trees are cut back until the
-    attack is not above the aim, or less where it is surely below. The sentence the fit ends with says what was measured:
+    attack is at most one standard error above the aim, or less where it is as far below. The sentence the fit ends with says what was measured:
     evidence, no guarantee. Tables below 4,000 rows are not attacked; their trees are cut as those of most tables are.
     leaf: the fewest rows a leaf is grown on, instead of what `privacy` chooses; shrink: how far a leaf's distribution
     is drawn to those around it, in donors. rare: levels that fewer records hold are not made. rows: beyond so many, trees
@@ -151,15 +151,15 @@ class Forest:
         return probe.attack(self._draw(len(self._learned), self._rng("attacked", i)))
 
     def _tune(self, probe: Probe) -> None:
-        """Coarser steps until the attack is not above the aim; finer ones while it is surely below and stays so."""
+        """Coarser steps while the attack is surely above the aim, finer ones while it is surely below: by one standard error."""
         aim, finest, i = _AIMS[self.privacy]
         found = self._attacked(i, probe)
-        while self.leaf is None and found.auc > aim and i < len(_STEPS) - 1:
+        while self.leaf is None and not found.meets(aim) and i < len(_STEPS) - 1:
             i += 1
             found = self._attacked(i, probe)
         while self.leaf is None and i > finest and found.auc + found.error <= aim:
             finer = self._attacked(i - 1, probe)
-            if finer.auc > aim:
+            if not finer.meets(aim):
                 self._cut(i)
                 break
             i, found = i - 1, finer
@@ -313,7 +313,7 @@ def _filled(codes: Codes, columns: Sequence[Coded]) -> Codes:
 
 def _sentence(found: Attack, aim: float, privacy: str, chosen: bool) -> str:
     measured = f"membership inference on rows kept aside reaches an AUC of {found}"
-    if found.auc <= aim:
+    if found.meets(aim):
         return f"{measured}; '{privacy}' aims at {aim}. Measured by one attack, not guaranteed"
     why = "with the leaf it was given" if chosen else "even at its coarsest"
     return f"{measured}, above the {aim} that '{privacy}' aims at, {why}: this table gives its rows away"
