@@ -69,7 +69,7 @@ def test_levels_split_as_the_target_needs():
     assert all(len(np.unique(target[leaf == node])) == 1 for node in np.unique(leaf))
 
 
-def test_pruning_cuts_the_highest_split_with_a_small_child():
+def test_a_leaf_of_few_rows_is_answered_by_the_lowest_node_above_it_with_enough():
     codes, target = table()
     tree = grown(codes, target, leaf=5)
     for least in (1, 20, 100, 10**6):
@@ -78,12 +78,8 @@ def test_pruning_cuts_the_highest_split_with_a_small_child():
             path = [node]
             while path[-1]:
                 path.append(int(tree.parent[path[-1]]))
-            small = [
-                p for p in path if tree.feature[p] >= 0 and min(tree.rows[p + 1], tree.rows[tree.right[p]]) < least
-            ]
-            assert answer[node] == (small[-1] if small else node)
-        held = np.bincount(answer[tree.leaves(codes)], minlength=len(answer))
-        assert held[held > 0].min() >= min(least, 3000)
+            assert answer[node] == next((p for p in path if tree.rows[p] >= least), 0)
+        assert tree.rows[answer].min() >= min(least, 3000)
 
 
 def test_a_subtree_is_a_run_of_nodes():

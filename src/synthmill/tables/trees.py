@@ -70,16 +70,11 @@ class Tree:
         return node
 
     def pruned(self, least: int) -> Ints:
-        """(m,) the node that answers for each, if no leaf may have been grown on fewer rows than `least`: itself, or the
-        highest above it whose split makes a smaller child."""
+        """(m,) the node that answers for each, if none may that was grown on fewer rows than `least`: itself, or the
+        lowest above it that may."""
         answer = np.arange(len(self.feature), dtype=np.int32)
-        inner = np.flatnonzero(self.feature >= 0)
-        cut = inner[np.minimum(self.rows[inner + 1], self.rows[self.right[inner]]) < least]
-        if len(cut):
-            reached = np.concatenate([[0], np.maximum.accumulate(self.end[cut])[:-1]])
-            top = cut[cut >= reached]  # in pre-order, those that lie below no other
-            for node, end in zip(top.tolist(), self.end[top].tolist(), strict=True):
-                answer[node:end] = node
+        while (small := np.flatnonzero((self.rows[answer] < least) & (self.parent[answer] >= 0))).size:
+            answer[small] = self.parent[answer[small]]
         return answer
 
 

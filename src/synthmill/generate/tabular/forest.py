@@ -27,23 +27,23 @@ Privacy = Literal["low", "balanced", "strict"]
 _STEPS: tuple[tuple[int, int, float], ...] = (
     (5, 10, 0.5),
     (10, 35, 0.6),
-    (16, 40, 1.5),
-    (100, 100, 10.0),
+    (20, 45, 1.5),
+    (50, 100, 3.0),
     (300, 300, 50.0),
 )
 """Fewest rows of a leaf, of numbers and of the rest, and shrinkage: each step gives away less than the one before.
-Trees are grown for the finest that may be taken and cut back, which coarsens them more than growing them anew."""
+Trees are grown for the first that is tried and cut back for others."""
 
 
 class _Aim(NamedTuple):
-    """auc: of membership inference; finest: the step trees are grown for; first: the one tried first, or blindly."""
+    """auc: of membership inference; first: the step trees are grown for; blind: that of tables that are not attacked."""
 
     auc: float
-    finest: int
     first: int
+    blind: int
 
 
-_AIMS = {"low": _Aim(0.55, 0, 1), "balanced": _Aim(0.52, 1, 2), "strict": _Aim(0.51, 2, 3)}
+_AIMS = {"low": _Aim(0.55, 0, 1), "balanced": _Aim(0.52, 1, 2), "strict": _Aim(0.51, 3, 3)}
 _KEPT = (0.1, 4_000)
 _ROWS, _TREES = 280_000, 1_200
 """What all worlds together are grown on, and how many trees there are: at least 3 worlds, 6 if 200 columns allow it."""
@@ -63,7 +63,7 @@ class Forest:
 
     privacy: `low`, `balanced` and `strict` aim at an AUC of membership inference of 0.55, 0.52 and 0.51. A tenth of the
     rows (at most 4,000) is kept from learning; the model's table is attacked with them, and trees are cut back until the
-    attack is at most one standard error above the aim, or less where it is as far below. The sentence the fit ends with says what was measured:
+    attack is not above the aim by more than its error. The sentence the fit ends with says what was measured:
     evidence, no guarantee. Tables below 4,000 rows are not attacked; their trees are cut as those of most tables are.
     leaf: the fewest rows a leaf is grown on, instead of what `privacy` chooses; shrink: how far a leaf's distribution
     is drawn to those around it, in donors. rare: levels that fewer records hold are not made. rows: beyond so many, trees
@@ -125,7 +125,7 @@ class Forest:
 
     def _grow(self, codes: Codes) -> None:
         n, aim = codes.shape[1], _AIMS[self.privacy]
-        numbers, rest, shrink = self._step(aim.finest)
+        numbers, rest, shrink = self._step(aim.first)
         worlds = self.worlds or _worlds(n, len(codes))
         self._worlds = Worlds(
             codes, np.array([c.numeric for c in self._columns], bool), [c.size for c in self._columns], worlds,
@@ -134,7 +134,7 @@ class Forest:
         names = [c.name for c in self._columns]
         self._order = self._worlds.order([names.index(c) for c in self.lead or ()])
         self._worlds.grow(self._order)
-        self._cut(aim.first)
+        self._cut(aim.blind)
 
     def _step(self, i: int) -> tuple[int, int, float]:
         numbers, rest, shrink = _STEPS[min(i, len(_STEPS) - 1)]
@@ -151,18 +151,17 @@ class Forest:
         return probe.attack(self._draw(len(self._learned), self._rng("attacked", i)))
 
     def _tune(self, probe: Probe) -> None:
-        """Coarser steps while the attack is surely above the aim, finer ones while it is surely below: by one standard error."""
-        aim, finest, i = _AIMS[self.privacy]
+        """A coarser step, or two where it is sure, if the attack is above the aim; then while it is surely above.
+
+        Sure is one standard error: judged by the estimate alone, chance would drive every third table further."""
+        aim, i, _ = _AIMS[self.privacy]
         found = self._attacked(i, probe)
+        if self.leaf is None and found.auc > aim:
+            i = min(i + 2 - found.meets(aim), len(_STEPS) - 1)
+            found = self._attacked(i, probe)
         while self.leaf is None and not found.meets(aim) and i < len(_STEPS) - 1:
             i += 1
             found = self._attacked(i, probe)
-        while self.leaf is None and i > finest and found.auc + found.error <= aim:
-            finer = self._attacked(i - 1, probe)
-            if not finer.meets(aim):
-                self._cut(i)
-                break
-            i, found = i - 1, finer
         self.notes.append(_sentence(found, aim, self.privacy, self.leaf is not None))
 
     @property
