@@ -15,7 +15,6 @@ from .space import Points, Space
 
 _MEMBERS = 1_500
 _MADE = 40_000
-_CERTAIN = 1.96
 
 
 @dataclass(frozen=True)
@@ -25,15 +24,6 @@ class Attack:
     auc: float
     low: float
     high: float
-
-    def meets(self, aim: float) -> bool:
-        """Not above it by more than one standard error."""
-        return self.auc - self.error <= aim
-
-    @property
-    def error(self) -> float:
-        """One standard error."""
-        return (self.high - self.auc) / _CERTAIN
 
     def __str__(self) -> str:
         return f"{self.auc:.3f} ({self.low:.3f} to {self.high:.3f})"
@@ -59,7 +49,7 @@ class Probe:
     def attack(self, made: pl.DataFrame) -> Attack:
         """made: at most 40,000 rows of it are looked at."""
         auc = quick_auc(self.members, self.strangers, self.space.embed(made.head(_MADE)), self.reference)
-        spread = _CERTAIN * _deviation(auc, len(self.members), len(self.strangers))
+        spread = 1.96 * _deviation(auc, len(self.members), len(self.strangers))
         return Attack(auc, max(0.0, auc - spread), min(1.0, auc + spread))
 
 

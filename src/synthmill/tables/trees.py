@@ -17,6 +17,8 @@ Floats = NDArray[np.float64]
 CLASSES = 32
 """Beyond this many levels a target is grown on coordinates of its levels: class counts at every split cost too much."""
 _PRIOR = 1.0
+_FEWEST = 5
+"""Rows of a leaf, however much they weigh."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Tree:
     """m nodes in pre-order: the left child of node i is i + 1, and a subtree is a run of nodes.
 
     feature: (m,) row of the code matrix that is asked, -1 at a leaf; bound: (m,) left where the rank of the code is at
-    most this; right: (m,) the right child; rows: (m,) how many rows a node was grown on. ranks: of a predictor that has
+    most this; right: (m,) the right child; rows: (m,) how many rows, or what weight, a node was grown on. ranks: of a predictor that has
     no order, the rank of each code.
     """
 
@@ -101,12 +103,14 @@ def grow(
     sizes: Sequence[int],
     leaf: int,
     seed: int,
+    weight: Floats | None = None,
 ) -> Tree:
     """A CART tree (Breiman et al., 1984) for the (n,) target codes on rows `predictors` of the (columns, n) code matrix.
 
     Codes of unordered predictors are ranked by the mean score of the target in each, shrunk towards the middle: for a
     number or two classes the best binary split of the levels is then among those of the rank (Fisher, 1958); with more
-    coordinates the rank follows their first principal direction. leaf: the fewest rows in a leaf.
+    coordinates the rank follows their first principal direction. leaf: the fewest rows in a leaf. weight: (n,), 1 on
+    average; a leaf then needs that much weight, and a few rows.
     """
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
@@ -119,11 +123,15 @@ def grow(
         x[:, place] = ranks[f][codes[f]] if f in ranks else codes[f]
     learner = DecisionTreeClassifier if about.classes else DecisionTreeRegressor
     y = target if about.classes else scores
-    tree: Any = learner(min_samples_leaf=leaf, random_state=seed % 2**32).fit(x, y).tree_
+    limits: dict[str, Any] = {"min_samples_leaf": leaf}
+    if weight is not None:
+        weight = weight / weight.mean()
+        limits = {"min_samples_leaf": min(leaf, _FEWEST), "min_weight_fraction_leaf": leaf / len(target)}
+    tree: Any = learner(random_state=seed % 2**32, **limits).fit(x, y, sample_weight=weight).tree_
     asked = np.where(tree.children_left >= 0, np.asarray(predictors)[np.maximum(tree.feature, 0)], -1).astype(np.int32)
     bound = np.where(asked >= 0, np.floor(tree.threshold), 0).astype(np.int32)
     used = set(asked.tolist())
-    right, rows = tree.children_right.astype(np.int32), tree.n_node_samples.astype(np.int32)
+    right, rows = tree.children_right.astype(np.int32), np.rint(tree.weighted_n_node_samples).astype(np.int32)
     return Tree(asked, bound, right, rows, {f: r for f, r in ranks.items() if f in used})
 
 

@@ -43,7 +43,8 @@ class Worlds:
     codes: (columns, rows). ordered: which columns are numbers; sizes: how many codes each has. At most `most` predictors
     are used for a column, those that depend on it most. leaf: the fewest rows that leaves of numbers, and of the rest,
     are grown on; trees are grown for the first value it has and cut back for larger ones. shrink: see `Conditional.draw`.
-    observed: (columns, rows) whose codes teach and give, if not all that are no left-out level. Trees are grown when
+    weight: (rows,) what rows count for when trees are grown,
+    so that few of them can have leaves of their own. observed: (columns, rows) whose codes teach and give, if not all that are no left-out level. Trees are grown when
     they are first needed.
     """
 
@@ -59,6 +60,7 @@ class Worlds:
     share: float = 0.75
     grown: dict[Key, Tree] = field(default_factory=dict)
     observed: Mask | None = None
+    weight: Floats | None = None
     fold: NDArray[np.uint8] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -212,11 +214,14 @@ class Worlds:
         rows = np.sort(rng.permutation(rows)[:kept])
         leaf, seed = self._least[0 if self.ordered[j] else 1], int(rng.integers(2**31))
         about = self._target(j)
-        return grow(self.codes[:, rows], self.codes[j, rows], about, predictors, self.ordered, self.sizes, leaf, seed)
+        weight = None if self.weight is None else self.weight[rows]
+        codes, target = self.codes[:, rows], self.codes[j, rows]
+        return grow(codes, target, about, predictors, self.ordered, self.sizes, leaf, seed, weight)
 
     def without(self, gone: Mask) -> Worlds:
         """The same worlds with some rows taken out: they give nothing any more. gone: (rows,). Splits stay where they are."""
         left = replace(self, codes=self.codes[:, ~gone], grown=self._lasting())
+        left.weight = None if self.weight is None else self.weight[~gone]
         left.fold, left._least = self.fold[:, ~gone], self._least
         return left
 
@@ -226,7 +231,8 @@ class Worlds:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         codes = self.codes.astype(np.min_scalar_type(int(self.codes.max(initial=0))))
-        return {"codes": codes, "fold": self.fold, **pack(list(self._lasting().values()))}
+        weight = {} if self.weight is None else {"weight": self.weight}
+        return {"codes": codes, "fold": self.fold, **weight, **pack(list(self._lasting().values()))}
 
     def to_json(self) -> dict[str, Any]:
         kept = ("worlds", "folds", "most", "seed", "shrink", "share", "sizes")
@@ -244,6 +250,7 @@ class Worlds:
         loaded = cls(
             codes=arrays["codes"].astype(np.int32), grown=dict(zip(keys, unpack(arrays), strict=True)), **about
         )
+        loaded.weight = arrays.get("weight")
         loaded.fold, loaded._least = arrays["fold"], (data["least"][0], data["least"][1])
         return loaded
 

@@ -27,8 +27,8 @@ Privacy = Literal["low", "balanced", "strict"]
 _STEPS: tuple[tuple[int, int, float], ...] = (
     (5, 10, 0.5),
     (10, 35, 0.6),
-    (20, 45, 1.5),
-    (50, 100, 3.0),
+    (45, 90, 3.0),
+    (100, 150, 8.0),
     (300, 300, 50.0),
 )
 """Fewest rows of a leaf, of numbers and of the rest, and shrinkage: each step gives away less than the one before.
@@ -43,10 +43,11 @@ class _Aim(NamedTuple):
     blind: int
 
 
-_AIMS = {"low": _Aim(0.55, 0, 1), "balanced": _Aim(0.52, 1, 2), "strict": _Aim(0.51, 3, 3)}
+_AIMS = {"low": _Aim(0.55, 0, 1), "balanced": _Aim(0.52, 1, 2), "strict": _Aim(0.51, 2, 3)}
 _KEPT = (0.1, 4_000)
-_ROWS, _TREES = 280_000, 1_200
+_ROWS, _TREES = 250_000, 1_200
 """What all worlds together are grown on, and how many trees there are: at least 3 worlds, 6 if 200 columns allow it."""
+_HEAVIEST = 20.0
 _FEWEST = 4_000
 """Tables of fewer rows keep none for the attack: it could not tell a target from one twice as far from a half."""
 
@@ -62,8 +63,8 @@ class Forest:
     told apart, spikes stay. Missing is a value like others.
 
     privacy: `low`, `balanced` and `strict` aim at an AUC of membership inference of 0.55, 0.52 and 0.51. A tenth of the
-    rows (at most 4,000) is kept from learning; the model's table is attacked with them, and trees are cut back until the
-    attack is not above the aim by more than its error. The sentence the fit ends with says what was measured:
+    rows (at most 4,000) is kept from learning; the model's table is attacked with them, and trees are cut back, once if the
+    attack is above the aim, further while it is significantly. The sentence the fit ends with says what was measured:
     evidence, no guarantee. Tables below 4,000 rows are not attacked; their trees are cut as those of most tables are.
     leaf: the fewest rows a leaf is grown on, instead of what `privacy` chooses; shrink: how far a leaf's distribution
     is drawn to those around it, in donors. rare: levels that fewer records hold are not made. rows: beyond so many, trees
@@ -133,8 +134,19 @@ class Forest:
         )  # fmt: skip
         names = [c.name for c in self._columns]
         self._order = self._worlds.order([names.index(c) for c in self.lead or ()])
+        self._worlds.weight = self._weight(codes)
         self._worlds.grow(self._order)
         self._cut(aim.blind)
+
+    def _weight(self, codes: Codes) -> NDArray[np.float64] | None:
+        """(rows,) Rows of cells that the lead's categories make count for more where they are few, at most 20 times: else a
+        leaf never tells them from the common ones around them. None where there is no such column."""
+        lead = [codes[j] for j, c in enumerate(self._columns) if c.name in (self.lead or ()) and not c.numeric]
+        if not lead:
+            return None
+        _, cell, held = np.unique(np.stack(lead), axis=1, return_inverse=True, return_counts=True)
+        weight: NDArray[np.float64] = np.clip(held.mean() / held, 1.0, _HEAVIEST)[cell.ravel()]
+        return np.asarray(weight / weight.mean())
 
     def _step(self, i: int) -> tuple[int, int, float]:
         numbers, rest, shrink = _STEPS[min(i, len(_STEPS) - 1)]
@@ -151,17 +163,15 @@ class Forest:
         return probe.attack(self._draw(len(self._learned), self._rng("attacked", i)))
 
     def _tune(self, probe: Probe) -> None:
-        """A coarser step, or two where it is sure, if the attack is above the aim; then while it is surely above.
-
-        Sure is one standard error: judged by the estimate alone, chance would drive every third table further."""
+        """A coarser step if the attack is above the aim; further ones only while its interval is: judged by the estimate
+        alone, chance would drive one table in three too far."""
         aim, i, _ = _AIMS[self.privacy]
         found = self._attacked(i, probe)
-        if self.leaf is None and found.auc > aim:
-            i = min(i + 2 - found.meets(aim), len(_STEPS) - 1)
-            found = self._attacked(i, probe)
-        while self.leaf is None and not found.meets(aim) and i < len(_STEPS) - 1:
+        met = found.auc <= aim
+        while self.leaf is None and not met and i < len(_STEPS) - 1:
             i += 1
             found = self._attacked(i, probe)
+            met = found.low <= aim
         self.notes.append(_sentence(found, aim, self.privacy, self.leaf is not None))
 
     @property
@@ -312,7 +322,7 @@ def _filled(codes: Codes, columns: Sequence[Coded]) -> Codes:
 
 def _sentence(found: Attack, aim: float, privacy: str, chosen: bool) -> str:
     measured = f"membership inference on rows kept aside reaches an AUC of {found}"
-    if found.meets(aim):
+    if found.low <= aim:
         return f"{measured}; '{privacy}' aims at {aim}. Measured by one attack, not guaranteed"
     why = "with the leaf it was given" if chosen else "even at its coarsest"
     return f"{measured}, above the {aim} that '{privacy}' aims at, {why}: this table gives its rows away"
