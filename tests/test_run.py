@@ -11,7 +11,6 @@ import pytest
 
 from filling import start
 from lines import bytes_of, check_succeeded, hard, job, run_job
-from synthmill.engine import Failure
 from synthmill.refusal import Refusal
 from synthmill.run import Run, atomic, sentences
 
@@ -218,9 +217,9 @@ def test_reading_some_columns_only(tmp_path: Path) -> None:
     assert run.data(["x"])["x"].equals(run.data()["x"])
 
 
-def test_failures_are_read_back_as_they_were_written(tmp_path: Path) -> None:
+def test_the_journal_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     run = Run.start(tmp_path / "run", IDENTITY)
-    run.journal({"k": 4, **vars(Failure("überfällig", 2))})
+    run.journal({"k": 4, "message": "überfällig", "at": 2})
     assert run.journaled() == [{"k": 4, "message": "überfällig", "at": 2}]
 
 
