@@ -182,6 +182,13 @@ def test_drift_is_told_with_its_interval_and_answered_by_weights(desk: Path) -> 
     assert [c.quota for c in synthmill.check("need.yaml").job.cells][1] == pytest.approx(4000 * 0.49, rel=0.1)
 
 
+def test_a_newer_file_that_holds_the_older_one_is_told_on(desk: Path) -> None:
+    pl.concat([table(), table(7, 400)]).write_csv("newer.csv")
+    assert any("are also in the first file" in n for n in need("real.csv", against="newer.csv").notes)
+    table(8).write_csv("other.csv")
+    assert not need("real.csv", "other.yaml", against="other.csv").notes
+
+
 def test_two_draws_of_one_table_have_not_drifted() -> None:
     alarms = 0
     for seed in range(20):

@@ -192,6 +192,14 @@ def _depths(frame: pl.DataFrame, source: str, accepted: bool) -> pl.Series:
     return depth
 
 
+def shared_rows(train: pl.DataFrame, other: pl.DataFrame) -> float:
+    """The share of `other`'s rows that are also train's, less what chance explains: coarse tables share as many as train has
+    that are not alone in it."""
+    rows, others = (row_keys(f.select(train.columns)) for f in (train, other))
+    _, which, count = np.unique(rows, return_inverse=True, return_counts=True)
+    return max(0.0, float(np.isin(others, rows).mean() - (count[which] > 1).mean()))
+
+
 def _check_target(schema: Schema, target: str | None) -> None:
     if target is not None and target not in schema.modelled:
         raise Refusal(

@@ -96,6 +96,13 @@ def test_a_file_that_saw_the_holdout_is_told_on(desk):
     assert any("has seen the holdout" in n for n in made.data["notes"])
 
 
+def test_a_control_set_of_the_tables_own_rows_is_refused(desk, capsys):
+    assert main(["audit", "copied.csv", "--train", "train.csv", "--holdout", "train.csv", "--quiet"]) == 2
+    assert "100% of train.csv are rows of the table itself" in capsys.readouterr().err
+    coarse = TRAIN.select("job", "rich")  # every row of the holdout is also one of train's, by chance
+    synthmill.audit(FRESH.select("job", "rich"), coarse, HOLDOUT.select("job", "rich"), "a", attacks=["copies"])
+
+
 def test_text_of_the_table_cannot_become_markup(desk):
     evil = "<img src=x onerror=alert(1)>"
     frames = [f.rename({"job": evil}) for f in (FRESH, TRAIN, HOLDOUT)]

@@ -1,7 +1,12 @@
 """`--where` reads values as the column's own type."""
 
-import polars as pl
+import datetime
 
+import polars as pl
+import pytest
+
+import synthmill
+from synthmill.refusal import Refusal
 from synthmill.verbs.fit import parse_where
 
 
@@ -10,3 +15,11 @@ def test_truth_is_read_from_its_name():
         "group by": True,
         "paid": False,
     }
+
+
+def test_a_moment_is_no_level():
+    days = [datetime.date(2021, 1, 1) + datetime.timedelta(days=i) for i in range(100)]
+    model = synthmill.fit(pl.DataFrame({"since": days, "x": [i % 7 for i in range(100)]}))
+    where = parse_where(["since=2021-01-05"], {"since": pl.Date()})
+    with pytest.raises(Refusal, match="asked for as ranges, such as 'since>=2021-01-05', not with '='"):
+        model.sample(3, where)

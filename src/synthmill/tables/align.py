@@ -23,7 +23,9 @@ def align(frame: pl.DataFrame, train: pl.DataFrame, schema: Schema) -> tuple[pl.
     if missing:
         lacks = ", ".join(f"'{m}'" for m in missing)
         has = choices(missing[0], extra or frame.columns) if frame.columns else "it has no columns"
-        raise Refusal(f"the synthetic table lacks {lacks}; {has}")
+        raise Refusal(
+            f"the synthetic table lacks {lacks}; {has}. Leave out of the real tables what it was not made from"
+        )
     notes = [f"columns the real table does not have were left out: {', '.join(extra)}"] if extra else []
     columns = []
     for name in (c for c in train.columns if c in frame.columns):

@@ -17,7 +17,7 @@ from synthmill.documents.findings import Finding, findings
 from synthmill.evaluation import Evaluation, evaluate
 from synthmill.frame import payload
 from synthmill.plugins import Evidence, known
-from synthmill.real import Real
+from synthmill.real import Real, shared_rows
 from synthmill.refusal import Refusal, choices
 from synthmill.run import atomic, sentences
 from synthmill.spec import Use
@@ -30,6 +30,8 @@ from .score import anchor_of, table_of
 VERSION = 1
 ATTACKS = tuple(n for n in known("measure") if n.startswith("attack."))
 LISTED = 100
+_SHARED = 0.5
+"""Of the held-out rows, beyond chance: one that shares more of them with train is no control set."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ def audit(
     if listed < 0:
         raise Refusal(f"--exposed: {listed} is negative")
     anchor = anchor_of(train, holdout, target, entity, seed)
+    _check_control(anchor, holdout)
     _check_columns(anchor, (*secret, *aux, *(c for side in link or () for c in side)))
     table = table_of(synthetic)
     table = table.select(payload(table))
@@ -113,6 +116,17 @@ def _uses(attacks: Sequence[str | Use], secret: Any, aux: Any, link: Any, genera
     for use in uses:
         use |= {k: v for k, v in options.get(use["use"], {}).items() if v}
     return uses
+
+
+def _check_control(anchor: Real, holdout: Any) -> None:
+    """A control set of the table's own rows finds nothing, whatever the file is."""
+    shared = shared_rows(anchor.train, anchor.holdout)
+    if shared > _SHARED:
+        name = _name(holdout) if isinstance(holdout, str | Path) else "the holdout"
+        raise Refusal(
+            f"--holdout: {shared:.0%} of {name} are rows of the table itself; "
+            "the control set has to be real rows that the file was not made from"
+        )
 
 
 def _check_columns(anchor: Real, named: Sequence[str]) -> None:

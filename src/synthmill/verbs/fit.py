@@ -131,6 +131,8 @@ class Model:
                 raise Refusal(f"--where {name}: there is no such column; {choices(name, columns)}")
             if isinstance(level, Bin):
                 continue
+            if isinstance(level, datetime.date) and columns[name].is_temporal():
+                raise Refusal(f"--where {name}: times are asked for as ranges, such as '{name}>={level}', not with '='")
             known = self.schema[name].levels if self.schema is not None and name in self.schema else ()
             levels[name] = typed_level(level, columns[name], f"--where {name}")
             if known and levels[name] not in known:

@@ -14,7 +14,7 @@ from synthmill.frame import payload, rng_of
 from synthmill.gaps import Cells, cover_for, rare_cells
 from synthmill.plugins import Evidence, Measure, build
 from synthmill.proposal import propose
-from synthmill.real import Real, from_frame
+from synthmill.real import Real, from_frame, shared_rows
 from synthmill.refusal import Refusal, choices
 from synthmill.run import atomic, sentences
 from synthmill.schema import Schema
@@ -29,6 +29,7 @@ from synthmill.tables.slices import Found, find
 _ERRORS = ("error", "loss", "correct")
 _PREDICTED = "prediction"
 _FEWEST = 200
+_SHARED = 0.05
 _SHOWN = 10
 
 
@@ -190,6 +191,11 @@ def _drifted(
     extra = [c for c in payload(frame) if c not in anchor.schema]
     if extra:
         notes.append(f"columns of {path} that the first file does not have: {', '.join(extra)}")
+    shared = shared_rows(anchor.train, newer)
+    if shared > _SHARED:
+        notes.append(
+            f"{shared:.0%} of the rows of {path} are also in the first file: that hides drift; compare the new rows alone"
+        )
     people = [entities(f, anchor.entity) for f in (anchor.train, newer)]
     found = drifts(anchor.train, newer, anchor.schema, people, rng_of("need", seed, "drift"))
     half = (rng_of("need", seed, "halves").permutation(int(people[0].max()) + 1) % 2 == 0)[people[0]]
