@@ -98,6 +98,13 @@ def test_imports_run_one_way(path: Path) -> None:
             pytest.fail(f"{module} imports the command line")
 
 
+def test_the_design_draws_these_levels() -> None:
+    drawn = re.search(r"^    vocabulary (<-(?:.+\n)+)", (ROOT / "docs" / "design.md").read_text("utf-8"), re.M)
+    assert drawn
+    levels = [set(re.findall(r"\w+", level)) for level in drawn[1].split("<-")[1:]]
+    assert levels == [set(rooms) for rooms in ORDER[1:]]
+
+
 def test_plugins_import_only_vocabulary_and_shared_mathematics() -> None:
     allowed = {*ORDER[0], *ORDER[1]}
     for module, path in MODULES.items():
