@@ -25,7 +25,7 @@ from synthmill.tables.worlds import Worlds
 Privacy = Literal["low", "balanced", "strict"]
 
 _STEPS: tuple[tuple[int, int, float], ...] = (
-    (5, 10, 0.5),
+    (8, 20, 0.5),
     (10, 35, 0.6),
     (45, 90, 3.0),
     (100, 150, 8.0),
