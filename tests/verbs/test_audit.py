@@ -119,6 +119,7 @@ def test_text_of_the_table_cannot_become_markup(desk):
         (["fresh.csv", "--attacks", "copies", "--secret", "wgae"], "did you mean 'wage'"),
         (["fresh.csv", "--attacks", "copies", "--link", "age,job"], "for example age,sex:zip,income"),
         (["fresh.csv", "--attacks", "copies", "--exposed", "-1"], "negative"),
+        (["fresh.csv", "--generator", "tabular.forrest"], "--generator.*did you mean 'tabular.forest'"),
         (["fresh.csv", "--attacks", "copies", "--target", "welth"], "did you mean 'wealth'|no column 'welth'"),
         (["fresh.csv", "--attacks", "copies", "-o", "."], "holds no audit"),
         (["other.csv", "--attacks", "copies"], "lacks 'age'"),

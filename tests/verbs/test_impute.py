@@ -62,3 +62,14 @@ def test_what_cannot_be_imputed_is_refused(model: Path, tmp_path: Path) -> None:
     gaps().write_csv(tmp_path / "gaps.csv")
     with pytest.raises(Refusal, match=r"tabular\.copula draws whole rows only"):
         synthmill.impute(other, tmp_path / "gaps.csv")
+
+
+def test_dates_of_a_file_are_read_as_the_models_own(tmp_path: Path) -> None:
+    days = pl.date_range(pl.date(2020, 1, 1), pl.date(2020, 10, 26), eager=True)
+    table = pl.DataFrame({"day": days, "x": [i % 7 for i in range(300)]})
+    table.write_csv(tmp_path / "days.csv")
+    main(["fit", str(tmp_path / "days.csv"), "-o", str(tmp_path / "m")])
+    table.with_columns(pl.when(pl.col("x") > 3).then("day").alias("day")).write_csv(tmp_path / "gaps.csv")
+    full = synthmill.impute(tmp_path / "m", tmp_path / "gaps.csv")
+    assert full["day"].null_count() == 0
+    assert full["day"].filter(table["x"] > 3).equals(days.filter(table["x"] > 3))

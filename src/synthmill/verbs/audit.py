@@ -16,7 +16,7 @@ from synthmill.documents.audit import audit_page
 from synthmill.documents.findings import Finding, findings
 from synthmill.evaluation import Evaluation, evaluate
 from synthmill.frame import payload
-from synthmill.plugins import Evidence, known
+from synthmill.plugins import Evidence, find, known
 from synthmill.real import Real, shared_rows
 from synthmill.refusal import Refusal, choices
 from synthmill.run import atomic, sentences
@@ -108,6 +108,8 @@ def _uses(attacks: Sequence[str | Use], secret: Any, aux: Any, link: Any, genera
         uses.append(use)
     if not uses:
         raise Refusal(f"--attacks: none is named; {choices('', [a.removeprefix('attack.') for a in ATTACKS])}")
+    if generator:
+        find("generate", generator if isinstance(generator, str) else str(generator.get("use", "")), "--generator")
     options = {
         "attack.inference": {"secrets": list(secret), "known": list(aux)},
         "attack.linkability": {"left": list(link[0]), "right": list(link[1])} if link else {},

@@ -28,6 +28,7 @@ from synthmill.refusal import Refusal, choices
 from synthmill.run import Run, atomic, sentences
 from synthmill.schema import Schema
 from synthmill.spec import Use, load_spec
+from synthmill.tables import dates
 from synthmill.tables.read import from_any, read
 
 VERSION = 1
@@ -184,6 +185,8 @@ class Model:
 
 
 def _cast(s: pl.Series, dtype: pl.DataType) -> pl.Series:
+    if s.dtype == pl.String and dtype.is_temporal() and (fmt := dates.date_format(s)):
+        s = dates.parse(s, fmt)  # as the model's own table was read
     try:
         return s.cast(dtype)
     except pl.exceptions.PolarsError as e:
