@@ -43,7 +43,7 @@ class _Aim(NamedTuple):
     blind: int
 
 
-_AIMS = {"low": _Aim(0.55, 0, 1), "balanced": _Aim(0.52, 1, 2), "strict": _Aim(0.51, 2, 3)}
+_AIMS = {"low": _Aim(0.55, 0, 1), "balanced": _Aim(0.52, 1, 2), "strict": _Aim(0.51, 3, 3)}
 _KEPT = (0.1, 4_000)
 _ROWS, _TREES = 250_000, 1_200
 """What all worlds together are grown on, and how many trees there are: at least 3 worlds, 6 if 200 columns allow it."""
