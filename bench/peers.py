@@ -180,7 +180,7 @@ def measure(args: argparse.Namespace) -> None:
     for name in args.data:
         anchor, trtr = load(name, args.folder), None
         for model in (BY_NAME[m] for m in args.models):
-            for seed in range(args.slow_seeds if model.slow else args.seeds):
+            for seed in range(args.first, args.first + (args.slow_seeds if model.slow else args.seeds)):
                 if (name, model.name, seed) in done:
                     continue
                 if trtr is None:
@@ -218,6 +218,7 @@ def arguments() -> argparse.Namespace:
         "--folder", type=Path, default=FOLDER, help=f"where NAME_train.csv and the like are ({FOLDER.name}/)"
     )
     p.add_argument("--seeds", type=int, default=5)
+    p.add_argument("--first", type=int, default=0, help="the first seed, for one that nothing was tuned on")
     p.add_argument("--slow-seeds", type=int, default=1, help="for " + ", ".join(m.name for m in MODELS if m.slow))
     p.add_argument(
         "--budget", type=float, default=3, help="minutes of CPU for training per slow peer and seed (default: 3)"

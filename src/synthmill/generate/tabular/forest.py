@@ -103,9 +103,9 @@ class Forest:
             if name not in train.columns:
                 raise Refusal(f"tabular.forest: lead: no column '{name}'; {choices(name, train.columns)}")
         self.notes, self._whole = [], None
-        self._columns = fit_columns([schema[c] for c in train.columns], train, self.rare, self.crowd)
         self._learned, kept = self._split(train.height)
         learned = train[self._learned]
+        self._columns = fit_columns([schema[c] for c in train.columns], learned, self.rare, self.crowd)
         with threadpool_limits(1):
             self._grow(_filled(encode(self._columns, learned), self._columns))
             if len(kept) and self._order:
@@ -322,7 +322,9 @@ def _filled(codes: Codes, columns: Sequence[Coded]) -> Codes:
 
 def _sentence(found: Attack, aim: float, privacy: str, chosen: bool) -> str:
     measured = f"membership inference on rows kept aside reaches an AUC of {found}"
-    if found.low <= aim:
+    if found.auc <= aim:
         return f"{measured}; '{privacy}' aims at {aim}. Measured by one attack, not guaranteed"
+    if found.low <= aim:
+        return f"{measured}; '{privacy}' aims at {aim}: above it, within chance. Measured by one attack, not guaranteed"
     why = "with the leaf it was given" if chosen else "even at its coarsest"
     return f"{measured}, above the {aim} that '{privacy}' aims at, {why}: this table gives its rows away"
