@@ -163,6 +163,7 @@ class Metric(Protocol):
     "fresh"): `measure` is called again with those tables. Where cells were rebalanced: `pooled = True`: `measure` is
     called for each cell, and its measures are pooled at real shares; `as_made = True`: it wants the table as it was
     made; without either it gets a subset at real shares.
+    `suits(train, schema, target)`: refuses, before anything is made, what it could only leave unmeasured.
     """
 
     def measure(self, evidence: Evidence) -> list[Measure]: ...

@@ -151,6 +151,9 @@ def prepare(spec: Spec, source: str = "spec", base: Path | None = None, given: A
         raise Refusal(
             f"{source}: evaluate: there is no real data to compare with; add 'real: {{path: ...}}' or remove 'evaluate'"
         )
+    if real is not None:
+        with relative_to(base):
+            _check_suited(spec, real, source)
     if spec.blend is not None and real is None and spec.blend.real > 0:
         raise Refusal(
             f"{source}: blend: there is no real data to blend in; add 'real: {{path: ...}}' or remove 'blend'"
@@ -267,6 +270,17 @@ def _check_evaluation(spec: Spec, source: str) -> None:
         check_bars(spec.release, spec.evaluate)
     except Refusal as e:
         raise Refusal(f"{source}: {e}") from None
+
+
+def _check_suited(spec: Spec, real: Real, source: str) -> None:
+    """A metric may look at the real table before anything is made, and refuse what it could only leave unmeasured."""
+    for j, use in enumerate(spec.evaluate):
+        metric = build("measure", use, f"{source}: evaluate.{j}")
+        if hasattr(metric, "suits"):
+            try:
+                metric.suits(real.train, real.schema, real.target)
+            except Refusal as e:
+                raise Refusal(f"{source}: evaluate.{j}: {use['use']}: {e}") from None
 
 
 def _stations(family: str, uses: Sequence[Use], source: str) -> list[Station]:

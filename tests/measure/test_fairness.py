@@ -13,6 +13,7 @@ from synthmill.data import adult
 from synthmill.frame import rng_of
 from synthmill.measure.fairness import Fairness
 from synthmill.plugins import Evidence, Measure
+from synthmill.prepare import prepare
 from synthmill.real import from_frame
 from synthmill.refusal import Refusal
 from synthmill.spec import Spec
@@ -136,3 +137,19 @@ def test_quotas_on_sex_and_income_rebalance_representation_and_outcome(tmp_path:
     assert found["balance_synthetic"].value == 1
     assert found["parity_blend"].value < found["parity_real"].value
     assert found["parity_synthetic"].ceiling == pytest.approx(found["parity_real"].value, abs=0.06)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"sensitive": ["sexx"]}, "there is no column 'sexx'"),
+        ({"sensitive": ["fnlwgt"]}, "give the edges"),
+        ({"sensitive": ["sex"], "positive": "50K"}, "'50K' is no value of 'income'"),
+    ],
+)
+def test_what_it_could_not_measure_is_refused_before_anything_is_made(options: dict[str, Any], said: str) -> None:
+    need = {"name": "f", "real": {"target": "income"}, "generate": "tabular.copula"}
+    spec = Spec.model_validate({**need, "evaluate": [{"use": "fairness", **options}]})
+    with pytest.raises(Refusal, match="evaluate.0: fairness") as e:
+        prepare(spec, given=adult().head(500))
+    assert said in str(e.value)

@@ -11,6 +11,7 @@ import polars as pl
 
 from synthmill.plugins import Better, Evidence, Measure
 from synthmill.refusal import Refusal
+from synthmill.schema import Schema
 from synthmill.tables import boost, groups
 from synthmill.tables.encode import Floats, Ints, encode, features
 from synthmill.tables.groups import FEWEST, Attribute, Grouping
@@ -53,6 +54,12 @@ class Fairness:
     def __post_init__(self) -> None:
         if not self.sensitive:
             raise Refusal("fairness: sensitive: [] names no column")
+
+    def suits(self, train: pl.DataFrame, schema: Schema, target: str | None) -> None:
+        """Raises Refusal where a sensitive column makes no groups, or `positive` is no value of the target."""
+        for attribute in self.sensitive:
+            groups.texts(attribute, [train], schema)
+        outcome([train], schema, target, self.positive)
 
     def measure(self, evidence: Evidence) -> list[Measure]:
         made = seeds(evidence)
