@@ -93,6 +93,9 @@ def _models(verbs: Any) -> None:
     p.add_argument("real")
     p.add_argument("-o", "--out", default="model", help="folder of the model (default: model)")
     p.add_argument("--use", default="tabular.forest", help="which generator (see: synthmill list)")
+    p.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="a parameter of it, such as privacy=strict"
+    )
     p.add_argument("--target", help="the column of classes, for generators that work class by class")
     p.add_argument("--table", help="table of a database")
     p.add_argument(
@@ -242,11 +245,27 @@ def _make(a: argparse.Namespace) -> int:
 def _fit(a: argparse.Namespace) -> None:
     from .verbs.fit import fit_file
 
-    model = fit_file(a.real, a.use, a.table, a.target, a.timeout or None)
+    model = fit_file(a.real, {"use": a.use, **_settings(a.set)}, a.table, a.target, a.timeout or None)
     model.save(a.out)
     for note in model.notes:
         print(f"note: {note}")
     print(f"fitted {a.use} on {a.real}; kept in {a.out}. Next: synthmill sample {a.out} -n 1000 -o rows.csv")
+
+
+def _settings(given: Sequence[str]) -> dict[str, Any]:
+    """`key=value` as in a spec: values are read as YAML."""
+    import yaml
+
+    settings = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not key or not equals:
+            raise Refusal(f"--set {text}: expected KEY=VALUE, for example privacy=strict")
+        try:
+            settings[key] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise Refusal(f"--set {text}: the value is no YAML; put it in quotes") from None
+    return settings
 
 
 def _sample(a: argparse.Namespace) -> None:

@@ -199,7 +199,9 @@ def test_trace_of_what_is_not_there(record: str, words: str) -> None:
 
 
 def test_a_model_is_fitted_kept_and_sampled(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "Next: synthmill sample m" in said(capsys, "fit", "mine.csv", "-o", "m")
+    options = ["--set", "worlds=3", "--set", "privacy=strict"]
+    assert "Next: synthmill sample m" in said(capsys, "fit", "mine.csv", "-o", "m", *options)
+    assert '"privacy": "strict"' in (Path("m") / "model.json").read_text("utf-8")
     where = ["--where", "income=>50K", "--where", "age>=30", "--where", "age<40"]
     said(capsys, "sample", "m", "-n", "25", *where, "-o", "rows.parquet")
     rows = pl.read_parquet("rows.parquet")

@@ -240,7 +240,7 @@ def fit_real(
 
 def fit_file(
     path: str | Path,
-    use: str = "tabular.forest",
+    use: str | Use = "tabular.forest",
     table: str | None = None,
     target: str | None = None,
     timeout: float | None = TIMEOUT,
