@@ -17,7 +17,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 
 ORDER = (
     ("frame", "refusal", "constraints", "schema", "lineage", "cells", "plugins"),  # the vocabulary
-    ("tables", "data"),  # mathematics of a modality, and the sample that comes along
+    ("tables", "texts", "data", "llm"),  # mathematics of a modality, the sample that comes along, talking to models
     ("generate", "verify", "filter", "monitor", "measure"),  # the families
     ("spec", "conformance"),
     ("real", "run", "engine", "compose", "cover", "shares", "evaluation", "profile", "resample"),
@@ -33,7 +33,7 @@ LEVEL = {room: i for i, rooms in enumerate(ORDER) for room in rooms}
 FAMILIES = ORDER[2]
 HEAVY = {
     "sklearn", "scipy", "faker", "imblearn", "simpy", "pandas", "pyarrow", "torch", "duckdb", "sqlalchemy", "yaml",
-    "matplotlib", "threadpoolctl", "adbc_driver_sqlite", "rich",
+    "matplotlib", "threadpoolctl", "adbc_driver_sqlite", "rich", "aiohttp", "jinja2", "xllamacpp", "jsonschema",
 }  # fmt: skip
 LINE = ("line", "candidates", "fitting")
 """The loop, what its workers do, and fitting before it: the only users of the engine."""

@@ -1,0 +1,1 @@
+"""Talking to language models: the only network code."""

@@ -1,0 +1,1 @@
+"""Mathematics of text: documents, pieces, shingles, similarity."""
