@@ -74,7 +74,7 @@ class Generator(Protocol):
     `kind`: "cpu", or "io" when it waits on something outside; `completes = True`: it adds columns to `request.given`;
     a parameter `target` or `lead` that is None is told the target, and the columns cells will be asked by, before `fit`;
     `notes`: sentences about what was learned, for the user; `impute(frame, seed)`: its missing values, drawn;
-    `remove(rows: Sequence[int])`: forgets rows of train.
+    `remove(rows: Sequence[int]) -> dict[str, list]`: forgets rows of train, answers the levels each category has left.
     """
 
     def schema(self) -> dict[str, pl.DataType]: ...

@@ -115,6 +115,17 @@ class Margin:
         edges[-1] = 1.0
         return replace(self, edges=edges, first=self.first[order], last=self.last[order])
 
+    def only(self, kept: NDArray[np.bool_]) -> Margin:
+        """A margin of levels with some of its pieces, (p,), and with the names of their levels alone; where none is kept,
+        everything is missing."""
+        if not kept.any():
+            missing = np.array([-1.0])
+            return replace(self, edges=np.array([0.0, 1.0]), first=missing, last=missing, levels=self._levels.clear())
+        named = np.sort(self.first[kept & (self.first >= 0)]).astype(np.int64)
+        first = np.where(self.first[kept] < 0, -1.0, np.searchsorted(named, self.first[kept]).astype(np.float64))
+        levels = self._levels.gather(named)
+        return replace(self, edges=_edges(np.diff(self.edges)[kept]), first=first, last=first, levels=levels)
+
     def window(self, level: Any) -> Window | None:
         """Where a level of an axis lies; None if this margin cannot make it."""
         if self.grid is None:

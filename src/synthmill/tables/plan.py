@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -127,6 +128,17 @@ class Plan:
         rest = {c: v for c, v in where.items() if c not in step.table.columns}
         total = max(1, rows[COUNT].sum())
         return [({**rest, key: level}, n / total) for level, n in rows.select(key, COUNT).iter_rows()]
+
+    def keeping(self, levels: Mapping[str, Sequence[Any]]) -> Plan:
+        """The same with those combinations alone whose deciding category is among the `levels` it has left."""
+        steps = []
+        for s in self.steps:
+            if isinstance(s, Lookup | Joint) and s.table.columns[0] in levels:
+                key = s.table[s.table.columns[0]]
+                left = pl.Series(key.name, list(levels[key.name]), dtype=key.dtype)
+                s = replace(s, table=s.table.filter(key.is_in(left.implode(), nulls_equal=True)))
+            steps.append(s)
+        return replace(self, steps=tuple(steps))
 
     def save(self, folder: Path, tables: Path) -> None:
         """JSON into `folder`; combinations come from real rows, and go to `tables`, which belongs under `private/`."""

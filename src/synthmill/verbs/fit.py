@@ -120,7 +120,11 @@ class Model:
             if not hasattr(step.plugin, "remove"):
                 raise Refusal(f"remove: {step.use} cannot forget single records; fit it again without them")
         for step in self.maker.firsts:
-            step.plugin.remove(rows)
+            left = step.plugin.remove(rows)
+            if step.plan:
+                step.plan = step.plan.keeping(left)
+        if self.schema is not None:  # it would name the levels of those who are gone
+            self.schema = Schema(tuple(replace(c, levels=()) for c in self.schema), self.schema.constraints)
 
     def _empty(self) -> pl.DataFrame:
         return pl.DataFrame(schema=self.maker.schema())

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -18,6 +18,7 @@ from synthmill.plugins import Request
 from synthmill.refusal import Refusal, choices
 from synthmill.schema import Schema
 from synthmill.tables.codes import Coded, Codes, Mask, encode, fit_columns
+from synthmill.tables.forget import forget, still_held
 from synthmill.tables.margins import Window
 from synthmill.tables.probe import Attack, Probe
 from synthmill.tables.worlds import Worlds
@@ -149,7 +150,7 @@ class Forest:
         return np.asarray(weight / weight.mean())
 
     def _step(self, i: int) -> tuple[int, int, float]:
-        numbers, rest, shrink = _STEPS[min(i, len(_STEPS) - 1)]
+        numbers, rest, shrink = _STEPS[i]
         if self.leaf is not None:
             numbers = rest = self.leaf
         return numbers, rest, shrink if self.shrink is None else self.shrink
@@ -249,24 +250,19 @@ class Forest:
         ]
         return frame.with_columns(filled)
 
-    def remove(self, rows: Sequence[int]) -> None:
+    def remove(self, rows: Sequence[int]) -> dict[str, list[Any]]:
         """Takes records out of the fitted model: no value comes from them any more. rows: their numbers in train.
 
-        Levels that fewer than `rare` of the others hold are not made any more either. Splits stay where they are: each
-        was chosen by at least a leaf's rows, between pieces that at least `crowd` records held.
+        Levels that fewer than `rare` of the others hold are forgotten by name. Splits stay where they are: each
+        was chosen by at least a leaf's rows, between pieces that at least `crowd` records held. Answers the levels left.
         """
         gone = np.isin(self._learned, np.asarray(rows, np.int64))
         if gone.all():
             raise Refusal("tabular.forest: remove: no record would be left")
-        left = self._model.without(gone)
-        for j, column in enumerate(self._columns):
-            if column.levelled:
-                held = np.bincount(left.codes[j], minlength=column.size)
-                common = (held >= self.rare) | ~column.present()
-                kept = common[left.codes[j]] & (left.codes[j] > 0)
-                if kept.any():
-                    left.codes[j][~kept] = 0
+        left, self._columns = forget(self._model, self._columns, gone, self.rare)
+        left.codes = _filled(left.codes, self._columns)
         self._worlds, self._whole, self._learned = left, None, self._learned[~gone]
+        return still_held(left, self._columns, self.rare)
 
     def contributions(self, request: Request) -> pl.DataFrame:
         """Of each row of train that the model has learned, what it gives to `generate(request)`: `row`, its number there;
