@@ -21,7 +21,7 @@ ORDER = (
     ("generate", "verify", "filter", "monitor", "measure"),  # the families
     ("spec", "conformance"),
     ("real", "run", "engine", "compose", "cover", "shares", "evaluation", "profile", "resample"),
-    ("candidates", "fitting", "job", "guards", "blending", "release", "proposal", "gaps"),
+    ("auditing", "candidates", "fitting", "job", "guards", "blending", "release", "proposal", "gaps"),
     ("line", "prepare", "documents", "lab"),
     ("verbs",),
     ("console",),
@@ -35,8 +35,8 @@ HEAVY = {
     "sklearn", "scipy", "faker", "imblearn", "simpy", "pandas", "pyarrow", "torch", "duckdb", "sqlalchemy", "yaml",
     "matplotlib", "threadpoolctl", "adbc_driver_sqlite", "rich", "aiohttp", "jinja2", "xllamacpp", "jsonschema",
 }  # fmt: skip
-LINE = ("line", "candidates", "fitting")
-"""The loop, what its workers do, and fitting before it: the only users of the engine."""
+LINE = ("line", "candidates", "fitting", "auditing")
+"""The loop, what its workers do, fitting before it, and the attacks of an audit: the only users of the engine."""
 LINES, FUNCTION_LINES, DEPTH = 400, 60, 2
 
 

@@ -141,7 +141,7 @@ def test_share_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
     assert {f for f in files if not f.startswith("data/")} == {*module.SENT, "audit.html"}
     assert not any(str(tmp_path).encode() in (out / "send" / f).read_bytes() for f in files)
 
-    leak = Finding("attack.copies", "leak", "Half of the rows are real ones.", ())
+    leak = Finding("attack.copies", "leak", "strong", "Half of the rows are real ones.", ())
     assert decide(held, replace(made, findings=(leak,)), out) == 3
     assert not (out / "send").exists()
     assert leak.sentence in capsys.readouterr().out

@@ -234,7 +234,7 @@ def evaluated(evaluation: Evaluation) -> None:
         out.print(f"  [dim]{escape(name)}: {escape(note)}[/]")
 
 
-_STYLES = {"leak": "bold red", "trace": "yellow", "clear": "green", "unknown": "dim"}
+_STYLES = {"leak": "bold red", "trace": "yellow", "hint": "yellow", "clear": "green", "unknown": "dim"}
 
 
 def audited(made: Audit) -> None:
@@ -243,6 +243,8 @@ def audited(made: Audit) -> None:
     found = list(made.findings)
     status, line = findings.headline(found)
     out.print(f"[{_STYLES[status]}]{escape(line)}[/]")
+    for left in made.data["left_out"]:
+        out.print(f"[yellow]left out:[/] {escape(left)}")
     for f in found:
         out.print(f"\n[{_STYLES[f.status]}]{STATUS[f.status]:<14}[/][bold]{escape(findings.title(f.attack))}[/]")
         out.print(escape(fill(f.sentence, max(60, out.width), initial_indent="  ", subsequent_indent="  ")))

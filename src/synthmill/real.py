@@ -29,6 +29,7 @@ class Real:
     schema: kinds are judged on the whole table; levels, bounds and missing shares are train's. digest: of the content
     and the split, in row order. depth: the oldest synthetic generation in train, 0 for real data alone; train_depth:
     the same per row, (rows,) UInt16. source: as the spec writes it, without credentials. notes: sentences for the user.
+    lacking, extra: columns that were left out since your own holdout lacks them, and since it alone has them (`shared`).
     """
 
     train: pl.DataFrame
@@ -41,10 +42,15 @@ class Real:
     depth: int = 0
     train_depth: pl.Series = field(default_factory=lambda: pl.Series(dtype=pl.UInt16))
     notes: tuple[str, ...] = ()
+    lacking: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
 
 
-def load(need: RealNeed, base: Path, seed: int) -> Real:
-    """The anchor that a spec names; its paths are relative to `base`. Raises Refusal in one sentence."""
+def load(need: RealNeed, base: Path, seed: int, *, shared: bool = False) -> Real:
+    """The anchor that a spec names; its paths are relative to `base`. Raises Refusal in one sentence.
+
+    shared: columns that only one of the table and your own holdout has are left out; else they are refused.
+    """
     if need.path is None:
         raise Refusal("real.path: is needed: the file or database with the real data")
     source = _place(need.path, base)
@@ -52,7 +58,7 @@ def load(need: RealNeed, base: Path, seed: int) -> Real:
     own = None
     if isinstance(need.holdout, str):
         own = _table(_place(need.holdout, base), need)
-    return _anchor(frame, own, need, re.sub(r"//[^@/]*@", "//", need.path), seed)
+    return _anchor(frame, own, need, re.sub(r"//[^@/]*@", "//", need.path), seed, shared)
 
 
 def from_frame(
@@ -64,6 +70,7 @@ def from_frame(
     columns: Mapping[str, str] | None = None,
     seed: int = 0,
     accept_synthetic: bool = False,
+    shared: bool = False,
 ) -> Real:
     """The anchor made of a frame, as `load` makes it of a file. holdout: a share, a table, or None: all is train."""
     own = plain(holdout, "the holdout") if isinstance(holdout, pl.DataFrame) else None
@@ -74,7 +81,7 @@ def from_frame(
     need = RealNeed(
         target=target, entity=entity, holdout=share, columns=dict(columns or {}), accept_synthetic=accept_synthetic
     )
-    return _anchor(frame, frame.clear() if holdout is None else own, need, "the table", seed)
+    return _anchor(frame, frame.clear() if holdout is None else own, need, "the table", seed, shared)
 
 
 def real_ids(frame: pl.DataFrame, entity: str | None, source: str, key: bytes) -> pl.Series:
@@ -104,7 +111,14 @@ def _place(path: str, base: Path) -> str | Path:
     return f"{scheme}:///{base / rest[1:]}" if local else path
 
 
-def _anchor(frame: pl.DataFrame, own: pl.DataFrame | None, need: RealNeed, source: str, seed: int) -> Real:
+def _anchor(
+    frame: pl.DataFrame, own: pl.DataFrame | None, need: RealNeed, source: str, seed: int, shared: bool
+) -> Real:
+    lacking, extra = _unshared(frame, own) if own is not None else ([], [])
+    if own is not None and shared:
+        if not set(frame.columns) - set(RESERVED) - set(lacking):
+            raise Refusal(f"real.holdout: {need.holdout}: has no column of {source}; {choices('', frame.columns)}")
+        frame, own = frame.drop(lacking), own.drop(extra)
     whole, depth = frame, _depths(frame, source, need.accept_synthetic)
     if own is not None:
         its = re.sub(r"//[^@/]*@", "//", str(need.holdout))
@@ -114,6 +128,8 @@ def _anchor(frame: pl.DataFrame, own: pl.DataFrame | None, need: RealNeed, sourc
     if not whole.width:
         raise Refusal(f"{source}: has no columns of its own")
     for key, name in (("target", need.target), ("entity", need.entity)):
+        if name in lacking:
+            raise Refusal(f"real.{key}: the holdout lacks column '{name}'")
         if name is not None and name not in whole.columns:
             raise Refusal(f"real.{key}: there is no column '{name}' in {source}; {choices(name, whole.columns)}")
     columns = {need.entity: "identifier", **need.columns} if need.entity else need.columns
@@ -141,18 +157,25 @@ def _anchor(frame: pl.DataFrame, own: pl.DataFrame | None, need: RealNeed, sourc
         depth=int(train_depth.to_numpy().max(initial=0)),
         train_depth=train_depth,
         notes=tuple(notes + _notes(schema, train, holdout, own is not None and own.height > 0)),
+        lacking=tuple(lacking),
+        extra=tuple(extra),
     )
+
+
+def _unshared(frame: pl.DataFrame, own: pl.DataFrame) -> tuple[list[str], list[str]]:
+    """Columns that only the table has, and that only the holdout has."""
+    mine, theirs = ([c for c in f.columns if c not in RESERVED] for f in (frame, own))
+    return [c for c in mine if c not in theirs], [c for c in theirs if c not in mine]
 
 
 def _joined(frame: pl.DataFrame, own: pl.DataFrame, name: str) -> pl.DataFrame:
     """Train's rows, then the user's own holdout; together, so that both get the same types."""
-    mine, theirs = ([c for c in f.columns if c not in RESERVED] for f in (frame, own))
-    lacking, extra = [c for c in mine if c not in theirs], [c for c in theirs if c not in mine]
+    lacking, extra = _unshared(frame, own)
     if lacking or extra:
         parts = [f"lacks {', '.join(lacking)}"] * bool(lacking) + [f"adds {', '.join(extra)}"] * bool(extra)
         raise Refusal(f"real.holdout: {name}: its columns differ from the real table's: it {' and '.join(parts)}")
     made = []
-    for column in mine:
+    for column in (c for c in frame.columns if c not in RESERVED):
         a, b = frame[column], own[column]
         if a.dtype != b.dtype and pl.String in (a.dtype, b.dtype):
             a, b = _as_text(a, b)

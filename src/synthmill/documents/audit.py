@@ -11,9 +11,9 @@ from .page import Section, shell
 from .proof import single
 from .words import count, esc, number, plural, share, words_of
 
-STATUS = {"leak": "leak", "trace": "trace", "clear": "nothing found", "unknown": "not measured"}
-_MARK = {"leak": "missed", "trace": "trace", "clear": "held", "unknown": "trace"}
-_FRAME = {"leak": "unreleased", "trace": "unjudged", "clear": "released", "unknown": "unjudged"}
+STATUS = {"leak": "leak", "trace": "trace", "hint": "hint", "clear": "nothing found", "unknown": "not measured"}
+_MARK = {"leak": "missed", "trace": "trace", "hint": "trace", "clear": "held", "unknown": "trace"}
+_FRAME = {"leak": "unreleased", "trace": "unjudged", "hint": "unjudged", "clear": "released", "unknown": "unjudged"}
 
 
 def audit_page(data: Mapping[str, Any]) -> str:
@@ -34,7 +34,7 @@ def audit_page(data: Mapping[str, Any]) -> str:
 def _head(data: Mapping[str, Any], measures: Mapping[str, dict[str, Any]], found: list[Finding]) -> str:
     status, line = headline(found)
     listed = "".join(
-        f'<li class="{_MARK[f.status]}"><b>{esc(title(f.attack))}: {STATUS[f.status]}.</b> {esc(f.sentence, 400)}</li>'
+        f'<li class="{_MARK[f.status]}"><b>{esc(title(f.attack))}: {STATUS[f.status]}.</b> {esc(f.sentence, 800)}</li>'
         for f in found
     )
     sizes = data["sizes"]
@@ -44,14 +44,19 @@ def _head(data: Mapping[str, Any], measures: Mapping[str, dict[str, Any]], found
     )
     return (
         f'<header id="top"><p class="over">Privacy audit</p><h1>{esc(data["name"])}</h1>'
-        f'<div class="verdict {_FRAME[status]}"><p>{esc(line, 800)}</p><p class="lead">{lead}</p>'
+        f'<div class="verdict {_FRAME[status]}"><p>{esc(line, 1200)}</p>{_left_out(data)}<p class="lead">{lead}</p>'
         f'<ul class="bars-list">{listed}</ul></div><p class="lead">{_READING}</p></header>'
     )
 
 
+def _left_out(data: Mapping[str, Any]) -> str:
+    """Beside the verdict, since it is a verdict on the columns that are left."""
+    return "".join(f'<p class="left-out"><b>Left out.</b> {esc(s, 800)}.</p>' for s in data["left_out"])
+
+
 _READING = (
     "A leak is a number that is surely worse than for people who were not in the table, by more than a slack of its own; a trace "
-    "is one that is surely worse, by less. Every attack is also made on held-out people, on copied rows (it must find those) and on "
+    "is one that is surely worse, by less; a hint one beyond its 95% interval, which chance may explain. Every attack is also made on held-out people, on copied rows (it must find those) and on "
     "fresh real rows (it must not)."
 )
 _MARKS = (
@@ -67,7 +72,7 @@ def _section(f: Finding, measures: Mapping[str, dict[str, Any]]) -> Section:
     if f.attack == "attack.inference":
         extra = _secrets(measures)
     shown = "".join(single(measures[n]) for n in f.measures)
-    verdict = f"<p><b>{STATUS[f.status].capitalize()}.</b> {esc(f.sentence, 400)}</p>"
+    verdict = f"<p><b>{STATUS[f.status].capitalize()}.</b> {esc(f.sentence, 800)}</p>"
     return f"m-{esc(f.attack)}", esc(title(f.attack)), told, verdict + _MARKS + shown + extra
 
 

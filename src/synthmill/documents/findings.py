@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from .words import number
 
-Status = Literal["leak", "trace", "clear", "unknown"]
+Status = Literal["leak", "trace", "hint", "clear", "unknown"]
+Size = Literal["weak", "plain", "strong"]
 Measures = Mapping[str, dict[str, Any]]
 
 SURE = 1.5
@@ -16,8 +17,10 @@ SURE = 1.5
 harmless table, one in twenty would otherwise cry wolf."""
 
 SLACK = {"auc": 0.02, "tpr_1pct": 0.01, "tpr_01pct": 0.005, "memorised": 0.5, "dcr_share": 0.02}
-_RISK = 0.02
+RISK = 0.02
 """How far from private is a leak rather than a trace, per measure; risks and shares: 0.02."""
+STRONG = 5
+"""How many slacks from private are strong; one at most is weak, what lies between is plain."""
 
 DCR = "attack.copies.dcr_share"
 SOURCE = 'Yao, Krčo, Ganev and de Montjoye, "The DCR Delusion", ESORICS 2025, arXiv:2505.01524'
@@ -35,10 +38,12 @@ class Attack:
 
 @dataclass(frozen=True)
 class Finding:
-    """One attack's result. status: of its worst measure; sentence: of that measure; measures: full names."""
+    """One attack's result. status, size: of its worst measure; size: "" where nothing was found; sentence: of that
+    measure, and of the others that are not what a private table would give; measures: full names."""
 
     attack: str
     status: Status
+    size: Size | Literal[""]
     sentence: str
     measures: tuple[str, ...]
 
@@ -127,31 +132,73 @@ def findings(measures: Measures) -> list[Finding]:
 
 def _finding(attack: str, names: list[str], measures: Measures) -> Finding:
     ranked = sorted(names, key=lambda n: (_ORDER[status_of(measures[n])], -strength(measures[n])))
-    worst = measures[ranked[0]]
-    if worst.get("value") is None:
-        return Finding(attack, "unknown", f"Not measured: {worst.get('note') or 'unknown'}.", tuple(names))
-    return Finding(attack, status_of(worst), sentence(worst), tuple(names))
+    worst, status = measures[ranked[0]], status_of(measures[ranked[0]])
+    if status == "unknown":
+        return Finding(attack, status, "", f"Not measured: {worst.get('note') or 'unknown'}.", tuple(names))
+    if status == "clear":
+        return Finding(attack, status, "", sentence(worst), tuple(names))
+    said = [sentence(worst), f"That is a {size_of(worst)} {status}{_DOUBT.get(status, '')}.", *_wrong(worst)]
+    if also := [measures[n] for n in ranked[1:] if status_of(measures[n]) in FOUND]:
+        said.append(f"Also {', '.join(map(_brief, also))}.")
+    return Finding(attack, status, size_of(worst), " ".join(said), tuple(names))
 
 
-_ORDER = {"leak": 0, "trace": 1, "clear": 2, "unknown": 3}
+_ORDER = {"leak": 0, "trace": 1, "hint": 2, "clear": 3, "unknown": 4}
+FOUND: tuple[Status, ...] = ("leak", "trace", "hint")
+_DOUBT = {"hint": ", which chance may explain: up to one number in 20 of a private file lies as far off"}
+
+
+def _brief(m: Mapping[str, Any]) -> str:
+    """A measure with its number and its size, for an enumeration."""
+    below = ", wrong more often than chance" if _inverted(m) else ""
+    return f"{str(m['name']).rpartition('.')[2]} {number(m['value'])} ({size_of(m)} {status_of(m)}{below})"
+
+
+def _inverted(m: Mapping[str, Any]) -> bool:
+    return m.get("better") == "half" and m["value"] < private_value(m)
+
+
+def _wrong(m: Mapping[str, Any]) -> list[str]:
+    """What an attack tells that is wrong more often than a coin."""
+    if not _inverted(m) or status_of(m) not in FOUND:
+        return []
+    return [
+        "The attack is wrong more often than chance: members lie farther from the table than strangers, as they do where records "
+        "were filtered by their distance to real ones. An attacker who knows it turns the ranking round."
+    ]
 
 
 def status_of(m: Mapping[str, Any]) -> Status:
-    """leak: surely farther from private than a slack; trace: surely not private; clear: neither can be said."""
+    """leak: surely farther from private than a slack; trace: surely not private; hint: private lies outside the 95%
+    interval, but not surely; clear: it lies within. Where private is one half, both sides of it are judged."""
     if m.get("value") is None:
         return "unknown"
-    if m.get("low") is None:
+    end = m.get("high") if _inverted(m) else m.get("low")
+    if end is None:
         return "clear"  # too few people to bound it: nothing can be said for sure
-    surely = m["value"] - SURE * (m["value"] - m["low"])
-    away = surely - private_value(m)
-    if away > SLACK.get(_kind(m), _RISK):
+    reach, away = abs(m["value"] - end), _away(m)
+    if away - SURE * reach > SLACK.get(_kind(m), RISK):
         return "leak"
-    return "trace" if away > 0 else "clear"
+    if away - SURE * reach > 0:
+        return "trace"
+    return "hint" if away - reach > 0 else "clear"
+
+
+def _away(m: Mapping[str, Any]) -> float:
+    """How far the value lies from private; negative where that is better than private."""
+    away = float(m["value"]) - private_value(m)
+    return abs(away) if _inverted(m) else away
 
 
 def strength(m: Mapping[str, Any]) -> float:
     """How far the value lies from private, in slacks."""
-    return (m["value"] - private_value(m)) / SLACK.get(_kind(m), _RISK) if m.get("value") is not None else 0.0
+    return _away(m) / SLACK.get(_kind(m), RISK) if m.get("value") is not None else 0.0
+
+
+def size_of(m: Mapping[str, Any]) -> Size:
+    """By the value alone, however sure it is."""
+    slacks = strength(m)
+    return "weak" if slacks <= 1 else "plain" if slacks < STRONG else "strong"
 
 
 def private_value(m: Mapping[str, Any]) -> float:
@@ -175,21 +222,32 @@ def sentence(m: Mapping[str, Any]) -> str:
 
 
 def headline(found: list[Finding]) -> tuple[Status, str]:
-    """The whole audit in one sentence."""
-    titles = {s: [title(f.attack) for f in found if f.status == s] for s in _ORDER}
-    missing = f" Not measured: {', '.join(titles['unknown'])}." if titles["unknown"] else ""
-    if titles["leak"]:
-        return "leak", f"This file gives people away: {', '.join(titles['leak'])}.{missing}"
-    if titles["trace"]:
-        return (
-            "trace",
-            f"Traces of the real people show, smaller than what counts as a leak here: {', '.join(titles['trace'])}.{missing}",
-        )
-    if not titles["clear"]:
-        return "unknown", f"Nothing could be measured.{missing}"
-    n = len(titles["clear"])
-    tried = "the one attack" if n == 1 else f"any of {n} attacks"
-    return "clear", f"No leak was found by {tried}. That is no proof that there is none.{missing}"
+    """The whole audit in a few words: the worst that was found, then what is smaller or less sure, then what is not known."""
+    named: dict[Status, list[str]] = {s: [_titled(f) for f in found if f.status == s] for s in _SAID}
+    clear = sum(f.status == "clear" for f in found)
+    told = [(s, _SAID[s].format(", ".join(names))) for s, names in named.items() if names]
+    missing = [t for s, t in told if s == "unknown"]
+    told = [t for t in told if t[0] != "unknown"]
+    if not told and not clear:
+        return "unknown", " ".join(["Nothing could be measured.", *missing])
+    said = [text for _, text in told]
+    if not told or told[0][0] == "hint":
+        n = len(named["hint"]) + clear
+        tried = "the one attack" if n == 1 else f"any of {n} attacks"
+        said = [f"No leak was found by {tried}.", *said, "That is no proof that there is none."]
+    return told[0][0] if told else "clear", " ".join([*said, *missing])
+
+
+_SAID: dict[Status, str] = {
+    "leak": "This file gives people away: {}.",
+    "trace": "Traces of the real people show, smaller than what counts as a leak here or not surely as large: {}.",
+    "hint": "Beyond the 95% interval, but not surely: {}.",
+    "unknown": "Not measured: {}.",
+}
+
+
+def _titled(f: Finding) -> str:
+    return f"{title(f.attack)} ({f.size})" if f.size else title(f.attack)
 
 
 def title(attack: str) -> str:
@@ -201,7 +259,7 @@ def about_dcr(measures: Measures, found: list[Finding]) -> str:
     m = measures.get(DCR)
     if m is None or m.get("value") is None:
         return ""
-    passed = m.get("low") is None or m["low"] <= 0.5
+    passed = _inverted(m) or status_of(m) not in FOUND
     said = "passes" if passed else "fails"
     leaks = [title(f.attack) for f in found if f.status == "leak"]
     what = (
@@ -209,6 +267,8 @@ def about_dcr(measures: Measures, found: list[Finding]) -> str:
         if leaks
         else "it is the attacks above, not this number, that say so much"
     )
+    if _inverted(m) and status_of(m) in FOUND:
+        what = f"it lies below on purpose or by nature, as filtering by distance makes it, which is a mark of the real rows as well; {what}"
     verdict = f"; {what}" if passed else "; failing it is a bad sign, passing it would have been no good one"
     return (
         f"Judged by DCR alone this file {said}: {number(m['value'])} of its rows have their closest real record in the table "

@@ -103,7 +103,7 @@ def _plain_column(s: pl.Series, source: str, missing: Sequence[str]) -> pl.Serie
         s = s.fill_nan(None)
     if missing and (s.dtype.is_numeric() or s.dtype == pl.String):
         s = s.set(_among(s, missing), None)
-    if s.dtype.is_float() and s.is_infinite().any():
+    if s.dtype.is_float() and s.name not in RESERVED and s.is_infinite().any():  # a run's name may read as 12e745
         row = s.is_infinite().arg_true()[0] + 1
         raise Refusal(
             f"{source}: column '{s.name}' holds an infinite number (row {row}); "

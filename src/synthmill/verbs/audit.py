@@ -5,24 +5,25 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from synthmill import __version__
+from synthmill.auditing import Work, attacked
 from synthmill.documents.audit import audit_page
 from synthmill.documents.findings import Finding, findings
-from synthmill.evaluation import Evaluation, evaluate
+from synthmill.evaluation import Evaluation
 from synthmill.frame import payload
-from synthmill.plugins import Evidence, find, known
+from synthmill.plugins import find, known
 from synthmill.real import Real, shared_rows
 from synthmill.refusal import Refusal, choices
 from synthmill.run import atomic, sentences
+from synthmill.schema import MODELLED, Column
 from synthmill.spec import Use
-from synthmill.tables.align import align
-from synthmill.tables.exposed import ROWS, exposed
+from synthmill.tables.exposed import ROWS
 
 from .make import Observer
 from .score import anchor_of, table_of
@@ -30,6 +31,10 @@ from .score import anchor_of, table_of
 VERSION = 1
 ATTACKS = tuple(n for n in known("measure") if n.startswith("attack."))
 LISTED = 100
+_Names = tuple[str, str, str]
+"""The file, the real table and the holdout, as a sentence calls them."""
+_NAMED = 12
+"""Columns that a sentence names; beyond, it counts them."""
 _SHARED = 0.5
 """Of the held-out rows, beyond chance: one that shares more of them with train is no control set."""
 
@@ -64,6 +69,7 @@ def audit(
     entity: str | None = None,
     listed: int = LISTED,
     seed: int = 0,
+    workers: int | None = None,
     observer: Observer | None = None,
 ) -> Audit:
     """Attacks `synthetic` with the real rows it was made from (`train`) and real rows it has not seen (`holdout`).
@@ -71,25 +77,26 @@ def audit(
     synthetic, train, holdout: files, or polars, pandas or Arrow tables. attacks: names (`membership` or
     `attack.membership`) or mappings with `use` and options. secret, aux: columns that attribute inference guesses, and from
     which. link: the columns of the two files that linkability joins. generator: the maker of the file, for LiRA. listed: how many
-    of the most exposed records go to `private/exposed.parquet`.
-    Raises Refusal when the tables cannot be compared, a name is not known, or the folder holds something else.
+    of the most exposed records go to `private/exposed.parquet`. workers: processes that attack; they change nothing but the
+    time it takes. Columns that one of the tables lacks are left out, and `data["left_out"]` says so.
+    Raises Refusal when fewer than two columns can be compared, a name is not known, or the folder holds something else.
     """
     observer = observer or Observer()
     uses = _uses(attacks, secret, aux, link, generator)
     if listed < 0:
         raise Refusal(f"--exposed: {listed} is negative")
-    anchor = anchor_of(train, holdout, target, entity, seed)
-    _check_control(anchor, holdout)
-    _check_columns(anchor, (*secret, *aux, *(c for side in link or () for c in side)))
-    table = table_of(synthetic)
-    table = table.select(payload(table))
+    names = _named(synthetic, "the file"), _named(train, "the real table"), _named(holdout, "the holdout")
+    anchor = anchor_of(train, holdout, target, entity, seed, shared=True)
+    _check_control(anchor, names[2])
+    anchor, table, left_out = _compared(anchor, table_of(synthetic), names)
+    _check_columns(anchor, names, (*secret, *aux, *([target] if target else ()), *(c for side in link or () for c in side)))  # fmt: skip
     folder = _folder(out, synthetic)
-    made = evaluate(table, anchor, uses, seed=seed, progress=lambda what: observer.say(f"attacking: {what}"))
-    observer.say("looking for the most exposed records")
-    shown, looked = _exposed(table, anchor, listed, seed)
-    data = _record(made, anchor, uses, (synthetic, train, holdout), (shown.height, looked), seed)
+    observer.say("attacking")
+    work = Work(table, anchor, tuple(uses), seed, listed)
+    made, shown, looked = attacked(work, workers, observer.say)
+    data = _record(made, anchor, uses, names, left_out, (shown.height, looked), seed)
     found = tuple(findings({m["name"]: m for m in data["measures"]}))
-    data["findings"] = [{"attack": f.attack, "status": f.status, "sentence": f.sentence} for f in found]
+    data["findings"] = [asdict(f) for f in found]
     _write(folder, data, shown)
     return Audit(made, found, data, folder)
 
@@ -120,56 +127,89 @@ def _uses(attacks: Sequence[str | Use], secret: Any, aux: Any, link: Any, genera
     return uses
 
 
-def _check_control(anchor: Real, holdout: Any) -> None:
+def _compared(anchor: Real, table: pl.DataFrame, names: _Names) -> tuple[Real, pl.DataFrame, list[str]]:
+    """What the three tables share: the anchor with a schema of only that, the file's columns that are real, and what was
+    left out, as sentences. Train keeps all its columns, so that exposed records are shown whole."""
+    file, train, holdout = names
+    own = payload(table)
+    there = [c.name for c in anchor.schema if c.name in own]
+    made = [c for c in own if c not in there and c not in anchor.lacking]
+    schema = anchor.schema.select([c.name for c in anchor.schema if c.name in own or not _taken(c)])
+    lost = [c.name for c in anchor.schema if c.name not in schema]
+    if len(schema.modelled) < 2:
+        shared = f"only '{schema.modelled[0]}'" if schema.modelled else "no column that can be attacked"
+        hint = choices((made or own)[0], anchor.schema.modelled)
+        raise Refusal(f"{file}: shares {shared} with {train} and {holdout}; an audit needs 2 columns. {hint}")
+    whole = len(anchor.schema.modelled)
+    found = [
+        (lost, f"{file} lacks {{}}: attacked are {len(schema.modelled)} of {whole} columns, and what the others would give away is not known"),
+        (anchor.lacking, f"{holdout} lacks {{}}: without a control nothing can be said of what {train} has there"),
+        (made, f"{train} lacks {{}}: what {file} has there was not attacked"),
+        ([c for c in anchor.extra if c not in made], f"{train} lacks {{}}: what {holdout} has there was not used"),
+    ]  # fmt: skip
+    said = [text.format(_listed(left)) for left, text in found if left]
+    return replace(anchor, schema=schema), table.select(there), said
+
+
+def _taken(column: Column) -> bool:
+    """Whether an attack looks at it: identifiers and nested columns only stay so that records are shown whole."""
+    return column.kind in (*MODELLED, "personal", "text")
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(f"'{n}'" for n in names[:_NAMED])
+    return shown if len(names) <= _NAMED else f"{shown} and {len(names) - _NAMED} more columns"
+
+
+def _check_control(anchor: Real, holdout: str) -> None:
     """A control set of the table's own rows finds nothing, whatever the file is."""
     shared = shared_rows(anchor.train, anchor.holdout)
     if shared > _SHARED:
-        name = _name(holdout) if isinstance(holdout, str | Path) else "the holdout"
         raise Refusal(
-            f"--holdout: {shared:.0%} of {name} are rows of the table itself; "
+            f"--holdout: {shared:.0%} of {holdout} are rows of the table itself; "
             "the control set has to be real rows that the file was not made from"
         )
 
 
-def _check_columns(anchor: Real, named: Sequence[str]) -> None:
+def _check_columns(anchor: Real, names: _Names, named: Sequence[str]) -> None:
     for name in named:
         if name not in anchor.schema.modelled:
+            lacks = names[0] if name in anchor.train.columns else anchor.source
             kind = f"is {anchor.schema[name].kind} and cannot be attacked" if name in anchor.schema else "is no column"
-            raise Refusal(f"'{name}' {kind} of {anchor.source}; {choices(name, anchor.schema.modelled)}")
+            raise Refusal(f"'{name}' {kind} of {lacks}; {choices(name, anchor.schema.modelled)}")
 
 
 def _folder(out: str | Path | None, synthetic: Any) -> Path:
-    folder = Path(out) if out is not None else Path("runs") / f"audit-{_name(synthetic).split('.')[0]}"
+    folder = Path(out) if out is not None else Path("runs") / f"audit-{_named(synthetic, 'synthetic').split('.')[0]}"
     if folder.exists() and not (folder.is_dir() and ((folder / "audit.json").is_file() or not any(folder.iterdir()))):
         raise Refusal(f"{folder}: is there and holds no audit; choose another with --out")
     return folder
 
 
-def _name(given: Any) -> str:
-    return Path(given).name if isinstance(given, str | Path) else "synthetic"
-
-
-def _exposed(table: pl.DataFrame, anchor: Real, most: int, seed: int) -> tuple[pl.DataFrame, int]:
-    train, holdout = (f.select(payload(f)) for f in (anchor.train, anchor.holdout))
-    aligned = align(table, train, anchor.schema)[0]
-    if not anchor.schema.modelled:
-        return train.clear(), 0
-    return exposed(Evidence(aligned, train, holdout, anchor.schema, seed, entity=anchor.entity), most)
+def _named(given: Any, otherwise: str) -> str:
+    return Path(given).name if isinstance(given, str | Path) else otherwise
 
 
 def _record(
-    made: Evaluation, anchor: Real, uses: list[Use], given: tuple[Any, Any, Any], listed: tuple[int, int], seed: int
+    made: Evaluation,
+    anchor: Real,
+    uses: list[Use],
+    names: _Names,
+    left_out: list[str],
+    listed: tuple[int, int],
+    seed: int,
 ) -> dict[str, Any]:
     schema = anchor.schema
     return {
         "version": VERSION,
-        "name": _name(given[0]),
-        "train": _name(given[1]) if isinstance(given[1], str | Path) else "a table",
-        "holdout": _name(given[2]) if isinstance(given[2], str | Path) else "a table",
+        "name": names[0],
+        "train": names[1],
+        "holdout": names[2],
         "seed": seed,
         "versions": {"synthmill": __version__},
         "attacks": uses,
         "columns": schema.modelled,
+        "left_out": left_out,
         "not_attacked": [f"{c.name} ({c.kind})" for c in schema if c.name not in schema.modelled],
         "sampled": _sampled(made, listed),
         "exposed": {"listed": listed[0], "looked_at": listed[1]},

@@ -73,12 +73,14 @@ def table_of(given: Any) -> pl.DataFrame:
     return read(given) if isinstance(given, str | Path) else from_any(given)[0]
 
 
-def anchor_of(real: Any, holdout: Any, target: str | None, entity: str | None, seed: int) -> Real:
+def anchor_of(
+    real: Any, holdout: Any, target: str | None, entity: str | None, seed: int, *, shared: bool = False
+) -> Real:
     if isinstance(real, str | Path) and (holdout is None or isinstance(holdout, str | Path)):
         need = RealNeed(path=str(real), target=target, entity=entity, holdout=str(holdout) if holdout else 0.2)
-        return load_real(need, Path("."), seed)
+        return load_real(need, Path("."), seed, shared=shared)
     own = table_of(holdout) if holdout is not None else 0.2
-    return from_frame(table_of(real), target=target, entity=entity, holdout=own, seed=seed)
+    return from_frame(table_of(real), target=target, entity=entity, holdout=own, seed=seed, shared=shared)
 
 
 def _identity(uses: Any, seed: int, anchor: Real, table: pl.DataFrame, name: str) -> dict[str, Any]:
