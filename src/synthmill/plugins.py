@@ -255,6 +255,11 @@ def relative_to(folder: Path) -> Iterator[None]:
         _FOLDER.reset(token)
 
 
+def beside(path: Path) -> Path:
+    """A file that a plugin is configured with; relative ones lie beside the spec."""
+    return _FOLDER.get() / path
+
+
 BY_FILE = "_user_"
 """How the names of modules begin that were loaded from a file: no other process can import them by name."""
 
