@@ -26,6 +26,11 @@ def choices(value: object, known: Iterable[object]) -> str:
     return f"{guess}Choices: {shown or 'none'}"
 
 
+class Halt(Refusal):
+    """What ends a run rather than a row: a budget that is spent, a key that is not accepted. Whatever is made when it is
+    raised is not admitted, so that the same run can go on once the reason is gone."""
+
+
 class MissingExtra(Refusal):
     """A plugin's library is not installed."""
 

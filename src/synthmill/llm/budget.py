@@ -1,0 +1,136 @@
+"""What may be spent and what was: tokens and money, per model and stage. An unknown price is an unknown cost, never 0."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from .engine import Halt
+from .question import Answer
+
+MILLION = 1e6
+BYTES_PER_TOKEN = 2.0
+"""Of a prompt whose tokens nobody has counted yet: half of what is usual, so that a reservation is rather too large."""
+
+
+@dataclass(frozen=True)
+class Prices:
+    """Per million tokens, in whatever currency the caps are in."""
+
+    input: float
+    output: float
+
+
+@dataclass(frozen=True)
+class Cost:
+    """The most a question can cost. prices: None where nobody knows them."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    prices: Prices | None = None
+
+    @property
+    def tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+    @property
+    def money(self) -> float | None:
+        return self._priced(self.prompt_tokens, self.completion_tokens)
+
+    def of(self, answer: Answer) -> float | None:
+        """What the answer did cost."""
+        return self._priced(answer.prompt_tokens, answer.completion_tokens)
+
+    def _priced(self, into: int, out: int) -> float | None:
+        return None if self.prices is None else (into * self.prices.input + out * self.prices.output) / MILLION
+
+
+@dataclass
+class Line:
+    """What one model was asked for at one stage. money: None when its price is not known.
+
+    asked: questions that left; remembered: answered without asking (from the journal, or asked by another thread at that
+    moment); repeats: tries beyond the first.
+    """
+
+    asked: int = 0
+    remembered: int = 0
+    repeats: int = 0
+    errors: int = 0
+    refusals: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    money: float | None = 0.0
+
+
+class Spending:
+    """Per (model, stage). Thread-safe."""
+
+    def __init__(self, lines: Mapping[tuple[str, str], Line] | None = None) -> None:
+        self.lines: dict[tuple[str, str], Line] = dict(lines or {})
+        self._lock = threading.Lock()
+
+    def paid(self, model: str, stage: str, answer: Answer, money: float | None, tries: int) -> None:
+        with self._lock:
+            line = self.lines.setdefault((model, stage), Line())
+            line.asked += 1
+            line.repeats += tries - 1
+            line.errors += bool(answer.error) and not answer.refused
+            line.refusals += answer.refused
+            line.prompt_tokens += answer.prompt_tokens
+            line.completion_tokens += answer.completion_tokens
+            line.money = None if money is None or line.money is None else line.money + money
+
+    def remembered(self, model: str, stage: str) -> None:
+        with self._lock:
+            self.lines.setdefault((model, stage), Line()).remembered += 1
+
+    @property
+    def tokens(self) -> int:
+        with self._lock:
+            return sum(s.prompt_tokens + s.completion_tokens for s in self.lines.values())
+
+    @property
+    def money(self) -> float | None:
+        """None as soon as any of it is not known."""
+        with self._lock:
+            parts = [s.money for s in self.lines.values() if s.asked]
+        return None if any(p is None for p in parts) else sum(p for p in parts if p is not None)
+
+    def to_json(self) -> list[dict[str, Any]]:
+        with self._lock:
+            return [{"model": m, "stage": s, **asdict(line)} for (m, s), line in sorted(self.lines.items())]
+
+
+@dataclass
+class Budget:
+    """Hard caps, None: none. A question leaves only if all that is out and itself, at their dearest, stay below them."""
+
+    tokens: int | None = None
+    money: float | None = None
+    _tokens_out: int = 0
+    _money_out: float = 0.0
+    _out: int = 0
+
+    def reserve(self, cost: Cost, spent: Spending) -> bool | Halt:
+        """True: go. False: wait until more is known of what is out. Halt: never."""
+        if self.tokens is not None and spent.tokens + self._tokens_out + cost.tokens > self.tokens:
+            return False if self._out else Halt(f"the budget of {self.tokens:,} tokens is spent", 1)
+        money = cost.money
+        if self.money is not None:
+            total = spent.money
+            if money is None or total is None:
+                return Halt("budget.money: a model's price is not known; give its 'prices: {input: ..., output: ...}'")
+            if total + self._money_out + money > self.money:
+                return False if self._out else Halt(f"the budget of {self.money:g} (money) is spent", 1)
+        self._tokens_out += cost.tokens
+        self._money_out += money or 0.0
+        self._out += 1
+        return True
+
+    def release(self, cost: Cost) -> None:
+        self._tokens_out -= cost.tokens
+        self._money_out -= cost.money or 0.0
+        self._out -= 1

@@ -1,0 +1,158 @@
+"""Where all questions of a run pass: the journal is looked at, the budget asked, and what was spent written down."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from .budget import Budget, Cost, Spending
+from .channel import Channel, Errand, Halt, loop
+from .engine import Payload
+from .question import Answer
+
+
+class Store(Protocol):
+    """What the desk needs of a journal."""
+
+    def find(self, addresses: Sequence[str]) -> dict[str, Answer]: ...
+
+    def store(self, entries: Sequence[Entry]) -> None: ...
+
+
+@dataclass(eq=False)
+class Entry:
+    """A question with all that is written down of it. question: canonical JSON of what decides the answer."""
+
+    address: str
+    question: bytes
+    payload: Payload
+    model: str
+    stage: str
+    cost: Cost
+    answer: Answer | None = None
+
+
+class _Batch:
+    """The questions of one call of `ask`, and the thread that waits for them."""
+
+    def __init__(self, n: int) -> None:
+        self.answers: list[Answer | None] = [None] * n
+        self.left = n
+        self.halt: Halt | None = None
+        self.ready = threading.Event()
+
+
+class Desk:
+    """Shared by all models of a run and all their threads. Without a journal every question is asked; without a budget
+    nothing is capped. Equal questions that are out at the same time are asked once.
+    """
+
+    def __init__(
+        self, journal: Store | None = None, budget: Budget | None = None, spending: Spending | None = None
+    ) -> None:
+        self.journal, self.budget = journal, budget or Budget()
+        self.spending = spending or Spending()
+        self._lock = threading.Lock()
+        self._out: dict[str, list[tuple[_Batch, int]]] = {}
+        self._arrived: list[Entry] = []
+        self._waiting: set[Channel] = set()
+        self._closed = False
+
+    def ask(self, channel: Channel, entries: Sequence[Entry], deadline: float, retries: int) -> list[Answer]:
+        """Answers in the order of the questions. Blocks. Raises Halt when the run cannot go on."""
+        batch = _Batch(len(entries))
+        if not entries:
+            return []
+        mine = self._claim(batch, entries)
+        known = self.journal.find([e.address for e in mine]) if self.journal and mine else {}
+        for e in mine:
+            if e.address in known:
+                self.spending.remembered(e.model, e.stage)
+                self._settle(e.address, replace(known[e.address], address=e.address, cached=True))
+        channel.send([
+            Errand(e.address, e.payload, deadline, retries, self._allow(channel), self._done(channel), note=e)
+            for e in mine if e.address not in known
+        ])  # fmt: skip
+        while not batch.ready.wait(1.0):  # in pieces, so that Ctrl-C is heard
+            continue
+        if batch.halt is not None:
+            raise Halt(str(batch.halt), batch.halt.code)
+        return [a for a in batch.answers if a is not None]
+
+    def close(self) -> None:
+        """What has not left yet never will; answers that are still to come are kept in the journal."""
+        self._closed = True
+
+    def _claim(self, batch: _Batch, entries: Sequence[Entry]) -> list[Entry]:
+        """Those of the questions that nobody else is asking already. They are claimed before the journal is looked at and
+        released after it was written, so that none is asked twice."""
+        mine = []
+        with self._lock:
+            for place, e in enumerate(entries):
+                waiting = self._out.get(e.address)
+                if waiting is None:
+                    self._out[e.address] = [(batch, place)]
+                    mine.append(e)
+                else:
+                    waiting.append((batch, place))
+                    self.spending.remembered(e.model, e.stage)
+        return mine
+
+    def _settle(self, address: str, answer: Answer | Halt) -> None:
+        with self._lock:
+            for batch, place in self._out.pop(address, ()):
+                if isinstance(answer, Halt):
+                    batch.halt = batch.halt or answer
+                else:
+                    batch.answers[place] = answer
+                batch.left -= 1
+                if not batch.left:
+                    batch.ready.set()
+
+    def _allow(self, channel: Channel) -> Any:
+        def allow(errand: Errand) -> bool | Halt:
+            if self._closed:
+                return Halt("the run has ended", 1)
+            if errand.tries:  # it holds its reservation until it is answered
+                return True
+            may = self.budget.reserve(errand.note.cost, self.spending)
+            if may is False:
+                self._waiting.add(channel)
+            return may
+
+        return allow
+
+    def _done(self, channel: Channel) -> Any:
+        def done(errand: Errand, answer: Answer | Halt) -> None:
+            entry: Entry = errand.note
+            if errand.tries:
+                self.budget.release(entry.cost)
+            if isinstance(answer, Halt):
+                self._settle(entry.address, answer)
+            else:
+                entry.answer = replace(answer, address=entry.address)
+                self.spending.paid(entry.model, entry.stage, answer, entry.cost.of(answer), errand.tries)
+                if not self._arrived:
+                    loop().call_soon(self._flush)
+                self._arrived.append(entry)
+            waiting, self._waiting = self._waiting, set()
+            for other in waiting - {channel}:
+                other.pump()
+
+        return done
+
+    def _flush(self) -> None:
+        """Everything that arrived in one turn of the loop is one transaction; nobody hears of an answer before it is kept."""
+        arrived, self._arrived = self._arrived, []
+        if self.journal is not None:
+            try:
+                self.journal.store(arrived)
+            except Exception as e:
+                for entry in arrived:
+                    self._settle(entry.address, Halt(f"the journal cannot be written: {e}", 1))
+                return
+        for entry in arrived:
+            if entry.answer is not None:
+                self._settle(entry.address, entry.answer)
