@@ -102,6 +102,42 @@ def test_rare_class_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     assert told.count("(0.") >= 8, "every arm with its interval"
 
 
+@pytest.mark.parametrize(
+    ("recipe", "words", "said"),
+    [
+        ("rare-class-table", ["nofile.csv"], "nofile.csv: there is no such file"),
+        ("rare-class-table", ["own.csv"], "--target: say which column"),
+        ("rare-class-table", ["own.csv", "--target", "pya"], "'pya' is not a column; did you mean 'pay'"),
+        ("rare-class-table", ["own.csv", "--target", "pay"], "--rare: say which value of 'pay'"),
+        ("rare-class-table", ["own.csv", "--target", "age", "--rare", "old"], "'old' is no value of 'age'"),
+        (
+            "rare-class-table",
+            ["own.csv", "--target", "pay", "--rare", ">50K", "--keep", "9999"],
+            "are too few to learn",
+        ),
+        ("rare-class-table", ["own.csv", "--target", "pay", "--rare", ">50K", "--quota", "0"], "both count records"),
+        ("rare-class-table", ["own.csv", "--target", "pay", "--rare", ">50K", "--out", "own.csv"], "is a file"),
+        ("share-a-table", ["nofile.csv"], "nofile.csv: there is no such file"),
+        ("share-a-table", ["nofile.csv", "--target", "pay"], "nofile.csv: there is no such file"),
+        ("share-a-table", ["own.csv", "--target", "pya"], "no column 'pya'"),
+        ("share-a-table", ["--target", "pay"], "goes with a FILE"),
+        ("share-a-table", ["own.csv", "--out", "own.csv"], "is a file"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_leaves_nothing(
+    recipe: str, words: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    adult().head(500).rename({"income": "pay"}).write_csv(tmp_path / "own.csv")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SYNTHMILL_DATA", raising=False)
+    assert call(script(recipe), monkeypatch, *words) == 2
+    shown = capsys.readouterr()
+    assert said in shown.err
+    assert len(shown.err.strip().splitlines()) == 1
+    assert not shown.out
+    assert [p.name for p in tmp_path.iterdir()] == ["own.csv"]
+
+
 def gain(low: float, high: float) -> Measure:
     return Measure("utility.blend_gain", (low + high) / 2, low, high)
 

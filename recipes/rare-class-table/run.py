@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +22,7 @@ import yaml
 import synthmill
 from synthmill.data import adult
 from synthmill.plugins import Measure
-from synthmill.refusal import Refusal
+from synthmill.refusal import Refusal, choices
 from synthmill.tables.read import read
 from synthmill.verbs.make import Result
 
@@ -57,44 +60,64 @@ def split(table: pl.DataFrame, target: str, rare: Any, keep: int) -> tuple[pl.Da
     return pl.concat([few[:keep], many[:half]]), pl.concat([few[keep:], many[half:]])
 
 
-def prepared(given: argparse.Namespace, out: Path) -> dict[str, Any]:
-    """Writes train and holdout; what a spec has to know about them."""
+def prepared(given: argparse.Namespace, out: Path) -> None:
+    """Writes train, holdout and each arm's spec to `out`, once nothing is found wrong with any of them."""
+    if out.exists() and not out.is_dir():
+        raise Refusal(f"--out {out}: is a file")
+    if given.keep < 1 or given.quota < 1:
+        raise Refusal(f"--keep and --quota: {given.keep} and {given.quota}; both count records, at least 1")
     table = read(given.file) if given.file else adult()
     # the fraud sample has an index without a name, and rows that occur twice would be on both sides
     table = table.select(c for c in table.columns if c.strip()).unique(maintain_order=True)
-    target = given.target or next((c for c in KNOWN if c in table.columns), None)
-    if target not in table.columns:
-        raise Refusal(f"--target: '{target}' is not a column; choices: {', '.join(table.columns)}")
-    rare: Any = KNOWN.get(target) if given.rare is None else pl.Series([given.rare]).cast(table[target].dtype)[0]
+    target, rare = classes(table, given.target, given.rare)
     common = [v for v in table[target].drop_nulls().unique().sort() if v != rare]
     train, holdout = split(table.filter(pl.col(target).is_not_null()), target, rare, given.keep)
-    out.mkdir(parents=True, exist_ok=True)
-    for name, part in (("train", train), ("holdout", holdout)):
-        part.write_parquet(out / f"{name}.parquet")
+    weights = {target: {rare: 4 * len(common), **dict.fromkeys(common, 1)}}
+    cover = {"axes": {target: [rare, *common]}, "total": given.quota * 5 // 4, "weights": weights}
+    real = {"target": target, "columns": {target: "categorical"}, "missing": ["?"]}
+    with tempfile.TemporaryDirectory() as name:
+        tried = Path(name)
+        files = [arm_file(tried, arm, real, cover) for arm in RIVALS]
+        for part, frame in (("train", train), ("holdout", holdout)):
+            frame.write_parquet(tried / f"{part}.parquet")
+        for file in files:
+            synthmill.check(file)
+        shutil.copytree(tried, out, dirs_exist_ok=True)
     shown = [int((part[target] == rare).sum()) for part in (train, holdout)]
     print(f"{target} = {rare}: {shown[0]} of {train.height:,} to learn from, {shown[1]} of {holdout.height:,} held out")
-    real = {
-        "path": "train.parquet",
-        "holdout": "holdout.parquet",
-        "target": target,
-        "columns": {target: "categorical"},
-        "missing": ["?"],
-    }
-    weights = {target: {rare: 4 * len(common), **dict.fromkeys(common, 1)}}
-    return {
-        "real": real,
-        "cover": {"axes": {target: [rare, *common]}, "total": given.quota * 5 // 4, "weights": weights},
-    }
 
 
-def made(out: Path, name: str, table: dict[str, Any]) -> Result:
-    whole = {**yaml.safe_load((HERE / "spec.yaml").read_text("utf-8")), **table, **RIVALS[name]}
+def classes(table: pl.DataFrame, target: str | None, rare: str | None) -> tuple[str, Any]:
+    """The column of classes and the rare one, both as the table has them."""
+    target = target or next((c for c in KNOWN if c in table.columns), None)
+    if target is None:
+        raise Refusal(f"--target: say which column holds the classes; {choices('', table.columns)}")
+    if target not in table.columns:
+        raise Refusal(f"--target: '{target}' is not a column; {choices(target, table.columns)}")
+    levels = table[target].drop_nulls().unique().sort()
+    known = KNOWN.get(target) if rare is None else rare
+    if known is None:
+        raise Refusal(f"--rare: say which value of '{target}' is rare; {choices('', levels)}")
+    found = [v for v in levels if str(v) == str(known)]
+    if not found:
+        raise Refusal(f"--rare: '{known}' is no value of '{target}'; {choices(known, levels)}")
+    return target, found[0]
+
+
+def arm_file(folder: Path, name: str, real: dict[str, Any], cover: dict[str, Any]) -> Path:
+    """An arm's whole spec, its tables beside it."""
+    own = {"real": {"path": "train.parquet", "holdout": "holdout.parquet", **real}, "cover": cover}
+    whole = {**yaml.safe_load((HERE / "spec.yaml").read_text("utf-8")), **own, **RIVALS[name]}
     if name != "forest":
         whole["release"] = {}
-    file = out / f"{name}.yaml"
+    file = folder / f"{name}.yaml"
     file.write_text(yaml.safe_dump({**whole, "name": name}, sort_keys=False), "utf-8")
+    return file
+
+
+def made(out: Path, name: str) -> Result:
     print(f"making {name}", flush=True)
-    return synthmill.make(file, out / name, fresh=True)
+    return synthmill.make(out / f"{name}.yaml", out / name, fresh=True)
 
 
 def told(results: dict[str, Result]) -> None:
@@ -142,17 +165,19 @@ def _interval(m: Measure) -> str:
     return f"{m.value:.3f} ({m.low:.3f} to {m.high:.3f})"
 
 
-def main() -> None:
+def main() -> int:
     given = options()
     out = Path(given.out)
     try:
-        table = prepared(given, out)
-        results = {name: made(out, name, table) for name in RIVALS}
+        prepared(given, out)
+        results = {name: made(out, name) for name in RIVALS}
     except Refusal as e:
-        raise SystemExit(f"run.py: {e}") from None
+        print(f"run.py: {e}", file=sys.stderr)
+        return e.code
     told(results)
     print(f"report of the forest's run: {out / 'forest' / 'report.html'}")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())
