@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from synthmill.plugins import Alarm
-from synthmill.refusal import Refusal, choices
+from synthmill.refusal import Refusal
 from synthmill.schema import Schema
-from synthmill.tables.encode import NUMERIC, numbers
+from synthmill.tables.encode import is_numeric
+from synthmill.tables.planned import Coder, Planned
 
-_BINS = 10
 _LEVELS = 20
 _Ints = NDArray[np.int64]
 _Floats = NDArray[np.float64]
@@ -45,18 +45,13 @@ class Statistics:
     needs_real = True
 
     def fit(self, train: pl.DataFrame, schema: Schema) -> None:
-        for name in self.within or []:
-            if name not in schema.modelled:
-                raise Refusal(f"statistics: within: no column '{name}'; {choices(name, schema.modelled)}")
-        if not train.height:
-            raise Refusal("statistics: train has no rows to compare with")
-        coders = {n: _coder(train[n], schema[n].kind) for n in schema.modelled}
-        self._axes = [coders.pop(n) for n in self.within or []]
-        self._coders = list(coders.values())
-        cell = self._raw_cells(train)
-        self._known, self._shares = np.unique(cell, return_counts=True)
-        self._train = [_shares_within(c, train, self._cells(train), len(self._known)) for c in self._coders]
-        self._edges = np.cumsum([len(self._known), *(c.size for c in self._coders)])
+        within = self.within or []
+        self._planned = Planned.of(train, within, schema, "statistics", _LEVELS)
+        names = [n for n in schema.modelled if n not in within]
+        self._coders = [Coder.of(train[n], is_numeric(schema, n), _LEVELS) for n in names]
+        cells, kinds = self._planned(train), len(self._planned.known)
+        self._train = [_shares_within(c, train, cells, kinds) for c in self._coders]
+        self._edges = np.cumsum([kinds, *(c.size for c in self._coders)])
         self._blocks: list[tuple[int, _Ints]] = []
         self._filling = np.zeros(int(self._edges[-1]), np.int64)
         self._filled = 0
@@ -67,7 +62,7 @@ class Statistics:
         """The columns that were found to drift by the rows since the last look, worst first, or None."""
         if not hasattr(self, "_train"):
             raise Refusal("statistics: there is no real data to compare with")
-        cells = self._cells(admitted)
+        cells = self._planned(admitted)
         codes = [coder(admitted) for coder in self._coders]
         found: list[tuple[float, str]] = []
         start = 0
@@ -116,7 +111,7 @@ class Statistics:
             if coder.name in self._alarmed:
                 continue
             apart = _drift(counts, weights, train)
-            chance = _chance(coder.size, weights, self._shares, alpha)
+            chance = _chance(coder.size, weights, self._planned.rows, alpha)
             beyond = apart - chance - self.tolerance
             worst = int(np.argmax(beyond))
             if beyond[worst] > 0:
@@ -132,54 +127,8 @@ class Statistics:
             f"{apart:.3f} in total variation (tolerance {self.tolerance:g}, by chance up to {chance:.3f})"
         )
 
-    def _raw_cells(self, frame: pl.DataFrame) -> _Ints:
-        code = np.zeros(frame.height, np.int64)
-        for axis in self._axes:
-            code = code * axis.size + axis(frame)
-        return code
 
-    def _cells(self, frame: pl.DataFrame) -> _Ints:
-        """(n,) index of the combination of the axes' levels, -1 where train does not have it."""
-        raw = self._raw_cells(frame)
-        at = np.minimum(np.searchsorted(self._known, raw), len(self._known) - 1)
-        return np.where(self._known[at] == raw, at, -1)
-
-
-@dataclass(frozen=True)
-class _Coder:
-    """A column as codes 0..size-1: bins of a number or levels, then anything else, then missing."""
-
-    name: str
-    edges: _Floats | None
-    levels: tuple[str, ...]
-
-    @property
-    def size(self) -> int:
-        return (len(self.edges) + 1 if self.edges is not None else len(self.levels)) + 2
-
-    def __call__(self, frame: pl.DataFrame) -> _Ints:
-        s = frame[self.name]
-        if self.edges is not None:
-            x = numbers(s)
-            code = np.searchsorted(self.edges, x, side="right")
-            return np.where(np.isnan(x), self.size - 1, code)
-        index = {v: i for i, v in enumerate(self.levels)}
-        code = s.cast(pl.String).replace_strict(index, default=len(index), return_dtype=pl.Int64).to_numpy()
-        return np.where(s.is_null().to_numpy(), self.size - 1, code)
-
-
-def _coder(s: pl.Series, kind: str) -> _Coder:
-    if kind in NUMERIC:
-        x = numbers(s)
-        x = x[~np.isnan(x)]
-        edges = np.unique(np.quantile(x, np.linspace(0, 1, _BINS + 1)[1:-1], method="lower")) if len(x) else np.empty(0)
-        return _Coder(s.name, edges, ())
-    counts = s.cast(pl.String).drop_nulls().value_counts(sort=False)
-    top = counts.sort(["count", s.name], descending=[True, False])[s.name][:_LEVELS]
-    return _Coder(s.name, None, tuple(top))
-
-
-def _shares_within(coder: _Coder, train: pl.DataFrame, cells: _Ints, n: int) -> _Floats:
+def _shares_within(coder: Coder, train: pl.DataFrame, cells: _Ints, n: int) -> _Floats:
     """(n cells, codes) train's distribution of a column within each cell."""
     table = np.bincount(cells * coder.size + coder(train), minlength=n * coder.size).reshape(n, -1)
     return np.asarray(table / table.sum(axis=1, keepdims=True))

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from synthmill.plugins import Alarm
-from synthmill.refusal import Refusal, choices
+from synthmill.refusal import Refusal
 from synthmill.schema import Schema
-from synthmill.tables.encode import NUMERIC, numbers
+from synthmill.tables.encode import is_numeric, numbers
+from synthmill.tables.planned import Planned
 
 _RARE = 0.05
 _FEWEST = 10
-_STRATA = 10
 _Ints = NDArray[np.int64]
 _Floats = NDArray[np.float64]
 
@@ -46,20 +46,13 @@ class Tails:
     needs_real = True
 
     def fit(self, train: pl.DataFrame, schema: Schema) -> None:
-        for name in self.within or []:
-            if name not in schema.modelled:
-                raise Refusal(f"tails: within: no column '{name}'; {choices(name, schema.modelled)}")
-        if not train.height:
-            raise Refusal("tails: train has no rows to compare with")
-        self._axes = [_Axis.of(train[n], schema[n].kind in NUMERIC) for n in self.within or []]
-        names = [n for n in schema.modelled if n not in (self.within or [])]
-        self._tails = [t for n in names for t in _tails(train[n], schema[n].kind in NUMERIC)]
-        raw = self._raw(train)
-        self._known = np.unique(raw)
-        at = np.searchsorted(self._known, raw)
-        self._rows = np.bincount(at, minlength=len(self._known))
-        self._held = np.array([np.bincount(at[t(train)], minlength=len(self._known)) for t in self._tails])
-        self._held = self._held.reshape(len(self._tails), len(self._known))
+        within = self.within or []
+        self._planned = Planned.of(train, within, schema, "tails")
+        names = [n for n in schema.modelled if n not in within]
+        self._tails = [t for n in names for t in _tails(train[n], is_numeric(schema, n))]
+        at, kinds = self._planned(train), len(self._planned.known)
+        self._held = np.array([np.bincount(at[t(train)], minlength=kinds) for t in self._tails])
+        self._held = self._held.reshape(len(self._tails), kinds)
         self._round, self._whole = np.zeros(self._shape, np.int64), np.zeros(self._shape, np.int64)
         self._filled = self._looks = 0
         self._alarmed: list[str] = []
@@ -67,15 +60,14 @@ class Tails:
     @property
     def _shape(self) -> tuple[int, int]:
         """A row per tail, then one for all rows; a column per combination of the axes."""
-        return len(self._tails) + 1, len(self._known)
+        return len(self._tails) + 1, len(self._planned.known)
 
     def observe(self, admitted: pl.DataFrame) -> Alarm | None:
         """The tails that were found to be lost by the rows since the last round, or None."""
         if not hasattr(self, "_tails"):
             raise Refusal("tails: there is no real data to compare with")
-        raw = self._raw(admitted)
-        at = np.minimum(np.searchsorted(self._known, raw), len(self._known) - 1)
-        known = self._known[at] == raw  # a combination train does not have: its tails are unknown
+        at = self._planned(admitted)
+        known = at >= 0  # a combination train does not have: its tails are unknown
         inside = [t(admitted) for t in self._tails]
         found: list[str] = []
         start = 0
@@ -83,7 +75,7 @@ class Tails:
             some = slice(start, start + self.every - self._filled)
             part = at[some]
             for place, held in enumerate([*(i[some] for i in inside), np.ones(len(part), bool)]):
-                self._round[place] += np.bincount(part[held & known[some]], minlength=len(self._known))
+                self._round[place] += np.bincount(part[held & known[some]], minlength=self._shape[1])
             self._filled += len(part)
             start += len(part)
             if self._filled == self.every:
@@ -126,15 +118,9 @@ class Tails:
     def _expected(self, rows: _Ints) -> tuple[_Floats, _Floats]:
         """(tails,) rows that would hold each tail at train's shares within the axes, and how many of them one train row
         stands for: with weights, that of the Poisson count with the same mean and variance."""
-        weight = rows / self._rows
+        weight = rows / self._planned.rows
         expected = self._held @ weight
         return expected, (self._held @ weight**2) / np.maximum(expected, 1e-12)
-
-    def _raw(self, frame: pl.DataFrame) -> _Ints:
-        code = np.zeros(frame.height, np.int64)
-        for axis in self._axes:
-            code = code * axis.size + axis(frame)
-        return code
 
 
 def _chance(seen: _Ints, expected: _Floats, exposure: _Floats, keep: float) -> _Floats:
@@ -188,34 +174,3 @@ def _tails(s: pl.Series, numeric: bool) -> list[_Tail]:
     counts = s.cast(pl.String).drop_nulls().value_counts().sort(name)
     rare = counts.filter((pl.col("count") >= _FEWEST) & (pl.col("count") < _RARE * n))
     return [*out, *(_Tail(f"{name} {level}", name, level=level) for level in rare[name])]
-
-
-@dataclass(frozen=True)
-class _Axis:
-    """A planned column as codes: levels, or tenths of train; then anything else, then missing."""
-
-    name: str
-    edges: _Floats | None
-    levels: tuple[str, ...]
-
-    @classmethod
-    def of(cls, s: pl.Series, numeric: bool) -> _Axis:
-        if not numeric:
-            return cls(s.name, None, tuple(s.cast(pl.String).drop_nulls().unique().sort()))
-        x = numbers(s)
-        x = x[~np.isnan(x)]
-        cuts = np.linspace(0, 1, _STRATA + 1)[1:-1]
-        return cls(s.name, np.unique(np.quantile(x, cuts, method="lower")) if len(x) else np.zeros(0), ())
-
-    @property
-    def size(self) -> int:
-        return (len(self.edges) + 1 if self.edges is not None else len(self.levels)) + 2
-
-    def __call__(self, frame: pl.DataFrame) -> _Ints:
-        s = frame[self.name]
-        if self.edges is not None:
-            x = numbers(s)
-            return np.where(np.isnan(x), self.size - 1, np.searchsorted(self.edges, x, side="right"))
-        index = {v: i for i, v in enumerate(self.levels)}
-        code = s.cast(pl.String).replace_strict(index, default=len(index), return_dtype=pl.Int64).to_numpy()
-        return np.where(s.is_null().to_numpy(), self.size - 1, code)
