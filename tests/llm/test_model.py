@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 
 from synthmill.llm.budget import Prices
-from synthmill.llm.engine import Halt
 from synthmill.llm.model import Model, named
 from synthmill.llm.question import Answer, Question
 from synthmill.plugins import _read
-from synthmill.refusal import Refusal
+from synthmill.refusal import Halt, Refusal
 
 
 def questions(n: int, seed: int = 1) -> list[Question]:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .engine import Halt
+from synthmill.refusal import Halt
+
 from .question import Answer
 
 MILLION = 1e6

@@ -11,7 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .engine import Broken, Busy, Engine, Halt, Payload
+from synthmill.refusal import Halt
+
+from .engine import Broken, Busy, Engine, Payload
 from .limits import Limit, pause
 from .question import Answer
 
@@ -163,10 +165,9 @@ class Channel:
 
     def _failed(self, errand: Errand, e: Broken) -> Answer | Halt | None:
         """Waits and tries again, as often as allowed. Nothing answering at all is no fault of the question."""
-        gone = getattr(e, "unreachable", False)
-        most = errand.retries if self.alive or not gone else min(2, errand.retries)
+        most = errand.retries if self.alive or not e.unreachable else min(2, errand.retries)
         if errand.tries > most:
-            if gone:
+            if e.unreachable:
                 return Halt(str(e), 1)
             return Answer.failed(f"{e} ({errand.tries} {'tries' if errand.tries > 1 else 'try'})")
         wait = pause(errand.address, errand.tries)

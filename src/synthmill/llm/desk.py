@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from synthmill.refusal import Halt
+
 from .budget import Budget, Cost, Spending
-from .channel import Channel, Errand, Halt, loop
+from .channel import Channel, Errand, loop
 from .engine import Payload
 from .question import Answer
 
@@ -18,7 +20,9 @@ class Store(Protocol):
 
     def find(self, addresses: Sequence[str]) -> dict[str, Answer]: ...
 
-    def store(self, entries: Sequence[Entry]) -> None: ...
+    def store(self, entries: Sequence[Entry]) -> Mapping[str, Answer]: ...
+
+    def book(self, lines: Mapping[tuple[str, str], tuple[int, int]]) -> None: ...
 
 
 @dataclass(eq=False)
@@ -32,6 +36,7 @@ class Entry:
     stage: str
     cost: Cost
     answer: Answer | None = None
+    tries: int = 1
 
 
 class _Batch:
@@ -132,7 +137,7 @@ class Desk:
             if isinstance(answer, Halt):
                 self._settle(entry.address, answer)
             else:
-                entry.answer = replace(answer, address=entry.address)
+                entry.answer, entry.tries = replace(answer, address=entry.address), errand.tries
                 self.spending.paid(entry.model, entry.stage, answer, entry.cost.of(answer), errand.tries)
                 if not self._arrived:
                     loop().call_soon(self._flush)
@@ -146,13 +151,14 @@ class Desk:
     def _flush(self) -> None:
         """Everything that arrived in one turn of the loop is one transaction; nobody hears of an answer before it is kept."""
         arrived, self._arrived = self._arrived, []
+        first: Mapping[str, Answer] = {}
         if self.journal is not None:
             try:
-                self.journal.store(arrived)
+                first = self.journal.store(arrived)
             except Exception as e:
                 for entry in arrived:
                     self._settle(entry.address, Halt(f"the journal cannot be written: {e}", 1))
                 return
         for entry in arrived:
             if entry.answer is not None:
-                self._settle(entry.address, entry.answer)
+                self._settle(entry.address, first.get(entry.address, entry.answer))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from synthmill.refusal import Halt
-
 from .question import Answer
 
 Payload = dict[str, Any]
 """As in OpenAI's API: `model`, `messages` (or `prompt`), `seed`, `max_tokens`, `temperature`, ...
 
-`seed` has 31 bits, since servers take no more."""
+`seed` has 31 bits, since servers take no more (a stub gets the question's own); `index`, which sample it is, is ours and
+not sent."""
 
 
 class Engine(Protocol):
@@ -19,8 +18,8 @@ class Engine(Protocol):
     `error`; it raises Busy when asked to slow down, Broken when another try may help, Halt when nothing ever will.
     It runs on the one event loop of `channel.py`, where it may not block.
 
-    Optional: `limit: int`: questions that it can work on at once (absent: found out, see `limits.py`);
-    `sample(payload, n) -> list[Answer]`: several samples in one request.
+    Optional: `limit: int`: questions that it can work on at once (absent: found out, see `limits.py`); `notice`: set to
+    a function (remaining, seconds until reset) to call when a server tells its rate limit.
     """
 
     async def complete(self, payload: Payload) -> Answer: ...
@@ -37,7 +36,9 @@ class Busy(Exception):
 
 
 class Broken(Exception):
-    """This try failed (a dropped connection, 500, no answer in time); the next may not."""
+    """This try failed (a dropped connection, 500, garbage); the next may not. unreachable: nobody answers there at all,
+    which is no fault of the question."""
 
-
-__all__ = ["Broken", "Busy", "Engine", "Halt", "Payload"]
+    def __init__(self, message: str, unreachable: bool = False) -> None:
+        super().__init__(message)
+        self.unreachable = unreachable

@@ -19,7 +19,7 @@ from .desk import Desk, Entry
 from .engine import Engine, Payload
 from .question import Answer, Question, asked, canonical
 
-_NAMED: ContextVar[Mapping[str, Any]] = ContextVar("the spec's `models:`", default={})
+_NAMED: ContextVar[Mapping[str, Any] | None] = ContextVar("the spec's `models:`", default=None)
 
 
 @contextmanager
@@ -68,6 +68,8 @@ class Model:
         if self.key is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", self.key):
             raise Refusal("model: key: expected the name of an environment variable that holds the key, such as "
                           "OPENAI_API_KEY; what is given is no such name (and is not repeated here)")  # fmt: skip
+        if self.base_url is not None and not re.match(r"https?://[^/]", self.base_url):
+            raise ValueError(f"base_url: {self.base_url!r} is no address such as http://127.0.0.1:8000/v1")
         least = {"max_tokens": 1, "deadline": 1e-3, "retries": 0, "temperature": 0, "slots": 1, "context": 1}
         for name, low in least.items():
             if getattr(self, name) < low:
@@ -84,7 +86,7 @@ class Model:
 
     @classmethod
     def _read(cls, given: Any) -> Any:
-        models = _NAMED.get()
+        models = _NAMED.get() or {}
         if isinstance(given, str):
             given = {"model": given}
         if not isinstance(given, Mapping):

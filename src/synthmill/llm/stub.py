@@ -67,7 +67,7 @@ def _instance(schema: Mapping[str, Any], rng: Any) -> Any:
         least = int(schema.get("minItems", 1))
         return [_instance(schema.get("items", {"type": "string"}), rng) for _ in range(least)]
     low, high = schema.get("minimum", 0), schema.get("maximum", 10)
-    plain = {
+    plain: dict[str, Callable[[], Any]] = {
         "integer": lambda: int(rng.integers(low, high + 1)),
         "number": lambda: round(float(rng.uniform(low, high)), 3),
         "boolean": lambda: bool(rng.integers(2)),
