@@ -14,6 +14,7 @@ import polars as pl
 from .cells import Cell, Level
 from .frame import seed_of
 from .lineage import Source, config_digest, version_of
+from .origins import Origins
 from .plugins import Request, blamed, build
 from .refusal import Refusal
 from .schema import MODELLED, Schema
@@ -53,26 +54,23 @@ class Step:
     def generate(self, request: Request) -> Any:
         if self.plan is None:
             return self.plugin.generate(request)
-        made = self._in_plan(request, self.plan)
-        if not isinstance(made, pl.DataFrame):
-            return made
+        parts = [self.plugin.generate(r) for r in _in_plan(request, self.plan)]
+        if len(parts) == 1 and not isinstance(parts[0], pl.DataFrame):
+            return parts[0]
+        made = pl.concat(parts, how="diagonal") if parts else pl.DataFrame(schema=self.plan.schema.dtypes())
         errors = [made["_error"]] if "_error" in made.columns else []
         return self.plan.decode(made).with_columns(errors)
 
-    def _in_plan(self, request: Request, plan: Plan) -> Any:
-        """A cell on columns that a category stands for is that category's levels, each asked for at train's share."""
-        asked = plan.asked(request.cell.where)
-        if len(asked) == 1:
-            return self.plugin.generate(replace(request, cell=_on(request.cell, asked[0][0])))
-        counts: Sequence[int] = (
-            request.rng("plan").multinomial(request.n, [share for _, share in asked]).tolist() if asked else []
-        )
-        parts = [
-            self.plugin.generate(replace(request, cell=_on(request.cell, where), n=n, seed=seed_of(request.seed, i)))
-            for i, ((where, _), n) in enumerate(zip(asked, counts, strict=True))
-            if n
-        ]
-        return pl.concat(parts, how="diagonal") if parts else pl.DataFrame(schema=plan.schema.dtypes())
+    def origins(self, request: Request) -> Origins | None:
+        """Where the values of `generate(request)` come from; None from a generator that cannot tell."""
+        if not hasattr(self.plugin, "origins"):
+            return None
+        if self.plan is None:
+            found: Origins = self.plugin.origins(request)
+            return found
+        parts = [self.plugin.origins(r) for r in _in_plan(request, self.plan) or [replace(request, n=0)]]
+        found = Origins.joined(parts)
+        return replace(found, made=self.plan.decode(found.made), computed=self.plan.computed())
 
     def source(self, depth: int, parents: tuple[str, ...]) -> Source:
         licence = getattr(self.plugin, "licence", None)
@@ -219,8 +217,19 @@ class Maker:
 
     @staticmethod
     def _step(step: Step, request: Request, place: int) -> pl.DataFrame:
-        made: pl.DataFrame = step.generate(replace(request, seed=seed_of(request.seed, step.use, place)))
+        made: pl.DataFrame = step.generate(_seeded(step, request, place))
         return made
+
+    def origins(self, request: Request) -> tuple[Origins, list[str]] | None:
+        """Where the values of `generate(request)` come from, and which columns these are: those of the first step that no
+        later one makes. None where the first step cannot tell."""
+        member = self.member(request.ordinal, request.cell.index)
+        step = self.firsts[member]
+        found = step.origins(_seeded(step, request, member))
+        if found is None:
+            return None
+        later = {c for s in self.then for c in s.schema()}
+        return found, [c for c in step.schema() if c not in later]
 
     def save(self, folder: Path, private: Path) -> None:
         """Fitted state of every step, those that hold real rows apart."""
@@ -262,8 +271,27 @@ def _plainly(plugin: Any, train: pl.DataFrame, schema: Schema) -> Any:
     return plugin
 
 
+def _in_plan(request: Request, plan: Plan) -> list[Request]:
+    """A cell on columns that a category stands for is that category's levels, each asked for at train's share."""
+    asked = plan.asked(request.cell.where)
+    if len(asked) == 1:
+        return [replace(request, cell=_on(request.cell, asked[0][0]))]
+    counts: Sequence[int] = (
+        request.rng("plan").multinomial(request.n, [share for _, share in asked]).tolist() if asked else []
+    )
+    return [
+        replace(request, cell=_on(request.cell, where), n=n, seed=seed_of(request.seed, i))
+        for i, ((where, _), n) in enumerate(zip(asked, counts, strict=True))
+        if n
+    ]
+
+
 def _on(cell: Cell, where: Mapping[str, Level]) -> Cell:
     return replace(cell, levels=tuple(where.items()))
+
+
+def _seeded(step: Step, request: Request, place: int) -> Request:
+    return replace(request, seed=seed_of(request.seed, step.use, place))
 
 
 _IDENTITY = "tabular.identity"

@@ -17,6 +17,7 @@ import polars as pl
 
 from .cells import ANY, Cell
 from .frame import Status, rng_of
+from .origins import Origins
 from .plugins import Evidence, Measure, Request, Verdicts
 from .schema import Schema
 
@@ -50,6 +51,8 @@ def check_generator(
     for n in (0, 1):
         _answer(one, _request(n, given.head(n) if given is not None else None))
     _demand(held is None or train is None or held.equals(train), "fit changed train")
+    if hasattr(one, "origins"):
+        _check_origins(one, asked, first, train)
     if train is not None and hasattr(one, "fit"):
         _check_saved(make, one, asked, first)
     for cell in cells:
@@ -168,6 +171,22 @@ def _answer(plugin: Any, request: Request) -> pl.DataFrame:
     made = {c: t for c, t in frame.schema.items() if c != "_error"}
     _demand(made == plugin.schema(), f"the answer's columns {made} are not the declared {plugin.schema()}")
     return frame
+
+
+def _check_origins(plugin: Any, asked: Request, expected: pl.DataFrame, train: pl.DataFrame | None) -> None:
+    found: Origins = plugin.origins(asked)
+    _demand(found.made.equals(expected), "origins() tells of other rows than generate() makes")
+    lacking = [s for c in expected.columns for s in found.drawn(c) if s not in found.rows.columns]
+    _demand(not lacking, f"origins() does not tell where {lacking} come from")
+    n, rows = expected.height, [s.drop_nulls() for s in found.rows]
+    _demand(
+        all(
+            f.height == n for f in (found.rows, *found.values.values(), *([found.record] if found.record.width else []))
+        ),
+        f"origins() is not of {n} rows",
+    )
+    inside = train is None or all(s.is_between(0, train.height - 1).all() for s in rows)
+    _demand(inside, "origins() names rows that train does not have")
 
 
 def _check_saved(make: Factory, plugin: Any, asked: Request, expected: pl.DataFrame) -> None:

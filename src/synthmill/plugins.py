@@ -74,7 +74,8 @@ class Generator(Protocol):
     `kind`: "cpu", or "io" when it waits on something outside; `completes = True`: it adds columns to `request.given`;
     a parameter `target` or `lead` that is None is told the target, and the columns cells will be asked by, before `fit`;
     `notes`: sentences about what was learned, for the user; `impute(frame, seed)`: its missing values, drawn;
-    `remove(rows: Sequence[int]) -> dict[str, list]`: forgets rows of train, answers the levels each category has left.
+    `remove(rows: Sequence[int]) -> dict[str, list]`: forgets rows of train, answers the levels each category has left;
+    `origins(request) -> synthmill.origins.Origins`: the same answer, with the rows of train its values came from.
     """
 
     def schema(self) -> dict[str, pl.DataType]: ...

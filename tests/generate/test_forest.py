@@ -9,6 +9,7 @@ from tabletop import ask, mixed, schema_of
 import synthmill
 from synthmill.cells import Bin, Cell
 from synthmill.generate.tabular.forest import Forest
+from synthmill.origins import Tally
 from synthmill.plugins import Request
 from synthmill.refusal import Refusal
 from synthmill.tables.boost import classify
@@ -201,7 +202,7 @@ def test_save_and_load(real, tmp_path):
         assert ask(again, **where).equals(ask(g, **where))
     gaps = real.head(50).with_columns(job=None).cast(real.schema)
     assert again.impute(gaps).equals(g.impute(gaps))
-    assert again.donors(request(40)).equals(g.donors(request(40)))
+    assert again.origins(request(40)).rows.equals(g.origins(request(40)).rows)
     assert again.notes == g.notes
     assert {p.suffix for p in tmp_path.iterdir()} == {".npz", ".json"}
     g.remove(range(50))
@@ -211,7 +212,9 @@ def test_save_and_load(real, tmp_path):
 
 def test_donors_gave_the_values(real, forest):
     asked = request(2000)
-    made, donors = forest.generate(asked), forest.donors(asked)
+    found = forest.origins(asked)
+    made, donors = forest.generate(asked), found.rows
+    assert found.made.equals(made)
     assert donors.columns == made.columns
     for name in ("job", "note", "flag", "label"):
         assert made[name].equals(real[name].gather(donors[name]), null_equal=True)
@@ -224,11 +227,32 @@ def test_donors_gave_the_values(real, forest):
 
 
 def test_contributions_are_even_and_small(forest):
-    g = forest.contributions(request(20_000))
-    assert abs(g["share"].sum() - 1) < 1e-9
-    assert g["share"].max() < 4 / g.height
-    assert (g["share"] > 0).mean() > 0.99
-    assert g["most"].max() <= 2 / 9  # 9 columns, 5 folds
+    found = forest.origins(request(20_000))
+    tally = Tally(np.arange(6000))
+    for half in (np.arange(8000), np.arange(8000, 20_000)):
+        tally.add(found, half, found.made.columns)
+    share, most = tally.shares()
+    learned = share[forest._learned]
+    assert abs(learned.sum() - 1) < 1e-9
+    assert learned.max() < 4 / len(learned)
+    assert (learned > 0).mean() > 0.99
+    assert most.max() <= 2 / 9 + 1e-9  # 9 columns, 5 folds
+
+
+def test_where_values_come_from(forest):
+    """World, fold, node and donors are those of the model itself."""
+    found = forest.origins(request(500, age=Bin(30, 40)))
+    w, order = forest._model, [c.name for c in forest._columns]
+    rank = {int(row): i for i, row in enumerate(forest._learned)}
+    for i in range(0, 500, 50):
+        world = found.record["world"][i]
+        folds = [int(found.values[c]["fold"][i]) for c in order]
+        assert folds == [w.fold[world, rank[found.rows[c][i]]] for c in order]
+    drawn = [c for c in order if c != "age"]
+    assert all(set(found.values[c]["donors"] >= 1) == {True} for c in drawn)
+    assert found.values["label"]["leaf"].n_unique() > 3
+    empty = forest.origins(request(5, job="pilot"))
+    assert empty.made.height == empty.rows.height == empty.record.height == empty.values["age"].height == 0
 
 
 @pytest.mark.parametrize("crowd", [5, 10])
@@ -290,7 +314,7 @@ def test_removed_rows_give_nothing_and_the_rest_as_if_they_had_never_been(real):
     before, fresh = ask(g, 8000), ask(refit, 8000, seed=9)
     g.remove(gone)
     after = ask(g, 8000)
-    assert not np.isin(g.donors(request(8000)).to_numpy(), gone).any()
+    assert not np.isin(g.origins(request(8000)).rows.to_numpy(), gone).any()
     assert (after["job"] == "lead").sum() == 0
     assert ask(g, 10, job="lead").height == 0
     noise = auc(ask(second, 8000), fresh)

@@ -51,11 +51,15 @@ class Conditional:
         return replace(self, donors=self.donors[kept], leaf=self.leaf[kept])
 
     def draw(self, given: Codes, shrink: float, rng: np.random.Generator) -> Ints:
-        """(n,) a donor for each column of the (columns, n) codes drawn so far.
+        """(n,) a donor for each column of the (columns, n) codes drawn so far. There must be one."""
+        return self.anyone_below(self.places(given, shrink, rng), rng)
+
+    def places(self, given: Codes, shrink: float, rng: np.random.Generator) -> Ints:
+        """(n,) the node whose donors answer for each column of the (columns, n) codes.
 
         From a node of k donors the draw climbs to its parent with probability shrink / (k + shrink), so that a leaf's
         distribution is shrunk towards those around it (as in hierarchical shrinkage: Agarwal et al., 2022) and
-        a leaf without donors is answered by the nearest node that has some. There must be a donor.
+        a leaf without donors is answered by the nearest node that has some.
         """
         node = self.answer[self.tree.leaves(given)]
         climbing = np.arange(len(node))
@@ -66,5 +70,21 @@ class Conditional:
             up = (self.tree.parent[here] >= 0) & (u * (held + shrink) < shrink) | (held == 0)
             climbing = climbing[up]
             node[climbing] = self.tree.parent[node[climbing]]
+        return node
+
+    def anyone_below(self, node: Ints, rng: np.random.Generator) -> Ints:
+        """(n,) one of the donors of each node."""
         held = self.count[node]
         return self.donors[self.first[node] + (rng.random(len(node)) * held).astype(np.int32)]
+
+
+class Places:
+    """Where drawn rows lie: (n,) `world`, and for each value, (columns, n), the `fold` of its donor, the `node` it was
+    drawn from and how many `donors` that has."""
+
+    def begin(self, world: NDArray[np.int64], shape: tuple[int, ...]) -> None:
+        self.world = world
+        self.fold, self.node, self.donors = (np.zeros(shape, np.int32) for _ in range(3))
+
+    def note(self, j: int, rows: Rows, fold: NDArray[np.uint8], node: Ints, donors: Ints) -> None:
+        self.fold[j, rows], self.node[j, rows], self.donors[j, rows] = fold, node, donors

@@ -101,6 +101,16 @@ class Plan:
             columns |= {s.name: s for s in step.back(columns)}
         return pl.DataFrame([columns[n] for n in self.types])
 
+    def computed(self) -> dict[str, tuple[str, ...]]:
+        """Of each original column that is left out, the encoded ones that it is decoded from."""
+        found: dict[str, tuple[str, ...]] = {}
+        for step in self.steps:
+            for i, out in enumerate(step.outs):
+                made = step.made[: len(step.made) - len(step.outs) + i + 1] if isinstance(step, Gaps) else step.made
+                basis = [e for name in (*step.ins, *made) for e in found.get(name, (name,))]
+                found[out] = tuple(dict.fromkeys(basis))
+        return found
+
     def grouped(self, axes: Sequence[str]) -> Lookup | Joint | None:
         """The category that decides all axes that are not kept; None where there are none such, or it takes several."""
         lacking = set(axes) - set(self.kept)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from synthmill.frame import seed_of
 
 from .codes import Codes, Mask
-from .donors import Conditional
+from .donors import Conditional, Places
 from .trees import CLASSES, Floats, Ints, Target, Tree, coordinates, grow, pack, unpack
 
 _GROUPS = 16
@@ -100,17 +100,23 @@ class Worlds:
         self._kept = len(self.grown)
 
     def draw(
-        self, order: Sequence[int], n: int, rng: np.random.Generator, asked: Mapping[int, Mask] | None = None
+        self,
+        order: Sequence[int],
+        n: int,
+        rng: np.random.Generator,
+        asked: Mapping[int, Mask] | None = None,
+        told: Places | None = None,
     ) -> Ints | None:
         """(columns, n) the row that gives each value. order: of all columns, those of `asked` first.
-        asked: the codes that a column may have, as a mask. None where no row has one of them."""
+        asked: the codes that a column may have, as a mask. None where no row has one of them. told: filled with where
+        the rows lie."""
         alone = {j: mask[self.codes[j]] for j, mask in (asked or {}).items()}
         if not all(rows.any() for rows in alone.values()):
             return None
         inside = np.logical_and.reduce([*alone.values()]) if alone else np.zeros(0, bool)
         able = {j: (inside, rows) for j, rows in alone.items()}
         given = np.zeros((len(order), n), np.int32)
-        return self._lived(order, given, np.ones(given.shape, bool), rng, able)
+        return self._lived(order, given, np.ones(given.shape, bool), rng, able, told=told)
 
     def impute(self, order: Sequence[int], given: Codes, missing: Mask, rng: np.random.Generator) -> None:
         """Puts codes in place of those that are `missing` in the (columns, n) codes given. Of worlds that are `completed`.
@@ -148,11 +154,14 @@ class Worlds:
         able: Mapping[int, Sequence[Mask]],
         sweeps: int = 0,
         many: int | None = None,
+        told: Places | None = None,
     ) -> Ints:
         """(columns, n) the row that gives each missing code, else -1; the codes themselves get into `given`. Each column
         of it lives in one world. able: masks of who may give, the best first. many: worlds that are lived in."""
         donor = np.full(given.shape, -1, np.int32)
         world = rng.permutation(self.worlds)[rng.integers(many or self.worlds, size=given.shape[1])]
+        if told is not None:
+            told.begin(world, given.shape)
         for w in range(self.worlds):
             rows = np.flatnonzero(world == w)
             codes, absent = given[:, rows], missing[:, rows]
@@ -165,7 +174,10 @@ class Worlds:
                     found = self.conditional(w, j, place, order[:place] if not sweep else [i for i in order if i != j])
                     if j in able:
                         found = _restricted(found, able[j])
-                    drawn = found.draw(codes if len(at) == len(rows) else codes[:, at], self.shrink, rng)
+                    node = found.places(codes if len(at) == len(rows) else codes[:, at], self.shrink, rng)
+                    drawn = found.anyone_below(node, rng)
+                    if told is not None:
+                        told.note(j, rows[at], self.fold[w, drawn], node, found.count[node])
                     donor[j, rows[at]], codes[j, at] = drawn, self.codes[j, drawn]
             given[:, rows] = codes
         return donor

@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
+from synthmill.origins import Origins
 from synthmill.plugins import Request
 from synthmill.schema import Schema
 from synthmill.tables.store import load_frame, save_frame
@@ -35,10 +38,22 @@ class Bootstrap:
         return set(axes) <= set(self._train.columns)
 
     def generate(self, request: Request) -> pl.DataFrame:
-        held = self._train.filter(request.cell.holds()) if request.cell.levels else self._train
-        if not held.height:
-            return held
-        return held[request.rng().integers(held.height, size=request.n)]
+        return self._train[self._drawn(request)]
+
+    def origins(self, request: Request) -> Origins:
+        rows = self._drawn(request)
+        values = {c: pl.Series(c, rows) for c in self._train.columns}
+        told = pl.DataFrame({"donors": np.full(len(rows), self._held(request).sum())})
+        return Origins(self._train[rows], pl.DataFrame(values), dict.fromkeys(values, told))
+
+    def _held(self, request: Request) -> NDArray[np.bool_]:
+        if not request.cell.levels:
+            return np.ones(self._train.height, bool)
+        return self._train.select(held=request.cell.holds())["held"].to_numpy()
+
+    def _drawn(self, request: Request) -> NDArray[np.int64]:
+        held = np.flatnonzero(self._held(request))
+        return held[request.rng().integers(len(held), size=request.n)] if len(held) else held
 
     def save(self, folder: Path) -> None:
         save_frame(self._train, folder, "bootstrap")

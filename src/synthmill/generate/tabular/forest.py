@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from synthmill.frame import seed_of
+from synthmill.origins import Origins
 from synthmill.plugins import Request
 from synthmill.refusal import Refusal, choices
 from synthmill.schema import Schema
 from synthmill.tables.codes import Coded, Codes, Mask, encode, fit_columns
+from synthmill.tables.donors import Places
 from synthmill.tables.forget import forget, still_held
 from synthmill.tables.margins import Window
 from synthmill.tables.probe import Attack, Probe
@@ -207,14 +209,26 @@ class Forest:
         donors, windows = drawn
         return self._decoded(self._codes(donors), rng, windows)
 
-    def donors(self, request: Request) -> pl.DataFrame:
-        """Which row of train gave each value of `generate(request)`, by its number there. Names real records: private."""
-        drawn = self._answer(request, request.rng())
-        rows = drawn[0] if drawn else np.zeros((len(self._columns), 0), np.int64)
-        return pl.DataFrame({c.name: self._learned[rows[j]] for j, c in enumerate(self._columns)})
+    def origins(self, request: Request) -> Origins:
+        """The answer again with the row of train that gave each value, the world each row lives in, and of each value the
+        fold of its donors, the node of the tree it was drawn from, and how many donors that has."""
+        rng, told = request.rng(), Places()
+        drawn = self._answer(request, rng, told)
+        if drawn is None:
+            told.begin(np.zeros(0, np.int64), (len(self._columns), 0))
+            drawn = np.zeros((len(self._columns), 0), np.int32), {}
+        donors, windows = drawn
+        names = [c.name for c in self._columns]
+        values = {
+            name: pl.DataFrame({"fold": told.fold[j], "leaf": told.node[j], "donors": told.donors[j]})
+            for j, name in enumerate(names)
+        }
+        rows = pl.DataFrame({name: self._learned[donors[j]] for j, name in enumerate(names)})
+        made = self._decoded(self._codes(donors), rng, windows)
+        return Origins(made, rows, values, pl.DataFrame({"world": told.world}))
 
     def _answer(
-        self, request: Request, rng: np.random.Generator
+        self, request: Request, rng: np.random.Generator, told: Places | None = None
     ) -> tuple[NDArray[np.int32], dict[int, Window | None]] | None:
         asked: dict[int, Mask] = {}
         windows: dict[int, Window | None] = {}
@@ -225,7 +239,7 @@ class Forest:
                     return None
                 asked[j], windows[j] = held
         order = [*(j for j in self._order if j in asked), *(j for j in self._order if j not in asked)]
-        donors = self._model.draw(order, request.n, rng, asked)
+        donors = self._model.draw(order, request.n, rng, asked, told)
         return None if donors is None else (donors, windows)
 
     def impute(self, frame: pl.DataFrame, seed: int = 0) -> pl.DataFrame:
@@ -263,19 +277,6 @@ class Forest:
         left.codes = _filled(left.codes, self._columns)
         self._worlds, self._whole, self._learned = left, None, self._learned[~gone]
         return still_held(left, self._columns, self.rare)
-
-    def contributions(self, request: Request) -> pl.DataFrame:
-        """Of each row of train that the model has learned, what it gives to `generate(request)`: `row`, its number there;
-        `share` of all values; `most`, the largest share of one drawn row that it gave. Names real records: private."""
-        donors = self.donors(request)
-        n, d = donors.shape
-        pairs = [donors[c].to_numpy() * n + np.arange(n) for c in donors.columns]
-        pair, values = np.unique(np.concatenate(pairs), return_counts=True)
-        row = pair // max(n, 1)
-        given, most = np.zeros((2, int(self._learned.max()) + 1))
-        np.add.at(given, row, values / (n * d))
-        np.maximum.at(most, row, values / d)
-        return pl.DataFrame({"row": self._learned, "share": given[self._learned], "most": most[self._learned]})
 
     def save(self, folder: Path) -> None:
         margins = {f"{j}.{k}": v for j, c in enumerate(self._columns) for k, v in c.margin.arrays().items()}
