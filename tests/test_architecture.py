@@ -16,7 +16,7 @@ SOURCE = ROOT / "src" / "synthmill"
 FILES = sorted(SOURCE.rglob("*.py"))
 
 ORDER = (
-    ("frame", "refusal", "constraints", "schema", "lineage", "cells", "plugins"),  # the vocabulary
+    ("frame", "refusal", "constraints", "schema", "lineage", "origins", "cells", "plugins"),  # the vocabulary
     ("tables", "texts", "data", "llm"),  # mathematics of a modality, the sample that comes along, talking to models
     ("generate", "verify", "filter", "monitor", "measure"),  # the families
     ("spec", "conformance"),
