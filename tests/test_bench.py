@@ -101,3 +101,14 @@ def test_what_could_not_run_is_told(tmp_path: Path) -> None:
     row = {"data": "a", "model": "m", "seed": 0, "train": 9, "holdout": 3, "task": "bin", "trtr": 0.9}
     shown = tables(summary([row | {"failed": "no such package"}], ["m"]))
     assert "m: not run: no such package" in shown
+
+
+def test_transcripts_have_their_places() -> None:
+    """Every command that is run for a page stands on it, so that what it says can be put below."""
+    from transcripts import DOCS, firsts, of_the_page, worst
+
+    for verb, page in (("need", "verbs/need.md"), ("collapse", "verbs/collapse.md"), ("blend-sweep", "verbs/blend-sweep.md"), ("audit", "audit.md")):  # fmt: skip
+        assert of_the_page(DOCS / page, verb), page
+    assert list(firsts("a\n  1\n  2\n  3\n  4\n  b:\n    5\nc")) == ["a", "  1", "  2", "...", "  b:", "    5", "c"]
+    text = "Leaks.\n\nleak   A\n  1\n\nhint  B\n  2\n\nleak  C\n  3\n\nleak  D\n\nreport"
+    assert list(worst(text)) == ["Leaks.", "leak   A\n  1", "leak  C\n  3"]
