@@ -41,7 +41,7 @@ def presidio(texts: list[str], entities: list[str]) -> list[Spans]:
 
     analyzer = Analyzer(None, "en")
     known = [e for e in entities if e in analyzer.entities()]
-    return [[(f.entity, f.start, f.end) for f in analyzer.find(t, known, 0.5)] for t in texts]
+    return [[(f.entity, f.start, f.end) for f in analyzer.find(t, known, 0.4)] for t in texts]
 
 
 def wilson(hits: int, of: int) -> tuple[float, float]:
