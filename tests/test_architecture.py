@@ -21,11 +21,11 @@ ORDER = (
     ("generate", "verify", "filter", "monitor", "measure"),  # the families
     ("spec", "conformance"),
     ("real", "run", "engine", "compose", "cover", "shares", "evaluation", "profile", "resample"),
-    ("auditing", "candidates", "fitting", "job", "guards", "blending", "release", "proposal", "gaps"),
-    ("line", "prepare", "documents", "lab"),
+    ("auditing", "candidates", "fitting", "job", "guards", "blending", "release", "proposal", "provenance", "gaps"),
+    ("line", "prepare", "accounts", "documents", "lab"),
     ("verbs",),
     ("console",),
-    ("experiments",),
+    ("experiments", "tracing", "language"),
     ("cli",),
 )
 """A room may import its own level and those above it in this list. `__init__` opens doors by name and imports nothing."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
@@ -73,6 +74,35 @@ class Cell:
 def holds(where: Mapping[str, Level]) -> pl.Expr:
     parts = [v.holds(a) if isinstance(v, Bin) else pl.col(a).eq(v) for a, v in where.items()]
     return pl.all_horizontal(*parts).fill_null(False) if parts else pl.lit(True)
+
+
+def written(levels: Sequence[tuple[str, Level]]) -> list[list[Any]]:
+    """A cell's levels as JSON, from which `understood` makes the equal ones."""
+    return [
+        [a, {"low": _bound(v.low), "high": _bound(v.high), "closed": v.closed} if isinstance(v, Bin) else v]
+        for a, v in levels
+    ]
+
+
+def understood(levels: Sequence[Sequence[Any]]) -> tuple[tuple[str, Level], ...]:
+    return tuple(
+        (a, Bin(_time(v["low"]), _time(v["high"]), v["closed"]) if isinstance(v, Mapping) else v) for a, v in levels
+    )
+
+
+def _bound(bound: Bound | None) -> Any:
+    if isinstance(bound, datetime):
+        return {"datetime": bound.isoformat(), "zone": getattr(bound.tzinfo, "key", None)}
+    return {"date": bound.isoformat()} if isinstance(bound, date) else bound
+
+
+def _time(bound: Any) -> Bound | None:
+    if not isinstance(bound, Mapping):
+        return bound
+    if "date" in bound:
+        return date.fromisoformat(bound["date"])
+    stamp = datetime.fromisoformat(bound["datetime"])
+    return stamp.astimezone(ZoneInfo(bound["zone"])) if bound["zone"] else stamp
 
 
 def bins(edges: Sequence[Bound]) -> list[Bin]:

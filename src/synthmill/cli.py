@@ -9,7 +9,9 @@ from typing import Any
 
 from . import __version__
 from .experiments import experiments
+from .language import language
 from .refusal import Refusal
+from .tracing import tracing
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     verbs = top.add_subparsers(metavar="VERB", title="verbs")
     _specs(verbs)
     experiments(verbs, _verb, _outs)
+    language(verbs, _verb, _outs)
     _models(verbs)
     _attacks(verbs)
     _runs(verbs)
@@ -180,10 +183,7 @@ def _runs(verbs: Any) -> None:
     p = _verb(verbs, "report", _report, "write a run's report, card and croissant.json anew")
     p.add_argument("run_dir", metavar="RUN")
 
-    p = _verb(verbs, "trace", _trace, "one record's whole story")
-    p.add_argument("run_dir", metavar="RUN")
-    p.add_argument("id")
-    p.add_argument("--json", action="store_true")
+    tracing(verbs, _verb)
 
     p = _verb(verbs, "list", _list, "generators, checks, monitors and metrics with their parameters")
     p.add_argument("family", nargs="?", choices=("generate", "verify", "filter", "monitor", "measure"))
@@ -376,13 +376,6 @@ def _report(a: argparse.Namespace) -> None:
 
     for path in report(a.run_dir):
         print(path)
-
-
-def _trace(a: argparse.Namespace) -> None:
-    from . import console
-    from .verbs.trace import trace
-
-    console.traced(trace(a.run_dir, a.id), as_json=a.json)
 
 
 def _list(a: argparse.Namespace) -> None:

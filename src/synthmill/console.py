@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import re
@@ -28,6 +29,7 @@ from .lab.sweep import Sweep
 from .prepare import Prepared
 from .verbs.audit import Audit
 from .verbs.collapse import Collapse, Price
+from .verbs.contributions import Contributions
 from .verbs.make import Observer, Result
 from .verbs.preview import Preview
 
@@ -287,7 +289,43 @@ def traced(story: dict[str, Any], as_json: bool) -> None:
         sys.stdout.write("\n")
         return
     for key, value in story.items():
-        _tell(key, value, 0)
+        _tell(key, _origin(value) if key == "origin" else value, 0)
+
+
+def _origin(told: dict[str, Any]) -> dict[str, Any]:
+    """A line for each column, such as `fold 2, leaf 41, donors 53`; several draws with a plus between."""
+    lines = {}
+    for column, value in told.items():
+        draws = (
+            {column: value}
+            if isinstance(value, dict) and not any(isinstance(v, dict) for v in value.values())
+            else value
+        )
+        if isinstance(draws, dict):
+            single = list(draws) == [column]
+            parts = [
+                ("" if single else f"{d}: ") + ", ".join(f"{k} {v}" for k, v in about.items())
+                for d, about in draws.items()
+            ]
+            lines[column] = " + ".join(parts)
+        else:
+            lines[column] = value
+    return lines
+
+
+def contributed(found: Contributions, as_json: bool) -> None:
+    if as_json:
+        json.dump(dataclasses.asdict(found), sys.stdout, indent=1, default=str)
+        sys.stdout.write("\n")
+        return
+    if found.note:
+        out.print(f"note: {escape(found.note)}")
+    known = "" if found.records == found.accepted else f" of {found.accepted:,}, as other generators do not tell"
+    out.print(
+        f"{found.givers:,} real {found.what} gave to {found.records:,} records{known}: "
+        f"one gave at most {found.most:.0%} of a record, and {found.share:.3%} of all values"
+    )
+    out.print(f"wrote {escape(str(found.file))}, which names them")
 
 
 def _tell(key: str, value: Any, depth: int) -> None:

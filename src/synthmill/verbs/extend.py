@@ -10,6 +10,7 @@ from synthmill.refusal import Refusal, choices
 from synthmill.run import Run
 from synthmill.spec import load_spec
 
+from .contributions import FILE
 from .make import Observer, Result, identity, make
 
 
@@ -47,6 +48,7 @@ def extend(
             for c in prepared.job.cells:
                 if cell is None or c.label == cell:
                     added[str(c.index)] = int(added.get(str(c.index), 0)) + quota
+            (run.root / FILE).unlink(missing_ok=True)  # of fewer records than there will be
             run.manifest.update(extended=added, extending=asked, filled=False)
             run.commit()
     finally:

@@ -23,11 +23,12 @@ from synthmill.fitting import Fitting
 from synthmill.frame import digest, row_keys, seed_of
 from synthmill.lineage import depth_after
 from synthmill.plugins import Request, relative_to
+from synthmill.provenance import maker_of
 from synthmill.real import Real, from_frame
 from synthmill.refusal import Refusal, choices
 from synthmill.run import Run, atomic, sentences
 from synthmill.schema import Schema
-from synthmill.spec import Use, load_spec
+from synthmill.spec import Use
 from synthmill.tables import dates
 from synthmill.tables.read import from_any, read
 
@@ -261,23 +262,18 @@ def load(folder: str | Path) -> Model:
         run = Run.open(folder)
         if not run.manifest.get("models"):
             raise Refusal(f"{folder}: this run has no fitted generator; `synthmill make` it first")
-        about = {
-            "generate": run.manifest["generate"],
-            "schema": (run.manifest["real"] or {}).get("schema"),
-            "depth": run.manifest["generators"][0]["depth"],
-            "source": run.manifest["digest"],
-            "base": load_spec(folder / "spec.yaml")[0].base or ".",
-            "first": ((run.manifest["state"] or {}).get("ledger") or {}).get("k", 0),
-        }
-    elif (folder / "model.json").is_file():
-        about = _about(folder / "model.json")
-    else:
+        about = (run.manifest["real"] or {}).get("schema")
+        depth, first = run.manifest["generators"][0]["depth"], (run.manifest["state"] or {}).get("ledger") or {}
+        schema = Schema.from_json(about) if about else None
+        return Model(maker_of(run), schema, depth, run.manifest["digest"], first=first.get("k", 0))
+    if not (folder / "model.json").is_file():
         raise Refusal(f"{folder}: neither a saved model (model.json) nor a run (manifest.json)")
+    about = _about(folder / "model.json")
     schema = Schema.from_json(about["schema"]) if about["schema"] else None
     with relative_to(folder / about.get("base", ".")):
         made = maker(about["generate"], str(folder))
     made.load(folder / "models", folder / "private" / "models", schema.names if schema else None)
-    return Model(made, schema, about["depth"], about["source"], first=about.get("first", 0))
+    return Model(made, schema, about["depth"], about["source"])
 
 
 def _about(file: Path) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import polars as pl
 from synthmill import __version__
 from synthmill.blending import Blend, blend, save
 from synthmill.candidates import Made
-from synthmill.cells import Cell
+from synthmill.cells import Cell, written
 from synthmill.evaluation import Evaluation, evaluate
 from synthmill.fitting import Overlong
 from synthmill.frame import Status, payload
@@ -109,10 +109,14 @@ def identity(prepared: Prepared) -> dict[str, Any]:
         "digest": prepared.digest,
         "spec": spec.model_dump(mode="json", exclude={"base"}),
         "checks": job.names,
-        "cells": [{"label": c.label, "quota": c.quota} for c in job.cells],
+        "cells": _written(job.cells),
         "versions": {"synthmill": __version__, "python": platform.python_version(), "polars": pl.__version__},
         "real": about_real(real, spec.real.licence if spec.real else None) if real else None,
     }
+
+
+def _written(cells: list[Cell]) -> list[dict[str, Any]]:
+    return [{"label": c.label, "quota": c.quota, "levels": written(c.levels)} for c in cells]
 
 
 def about_real(real: Real, licence: str | None) -> dict[str, Any]:
@@ -218,8 +222,8 @@ def _outcome(filling: Filling, run: Run) -> Result:
     short = [(c.label, int(n)) for c, n in zip(filling.job.cells, ledger.room(), strict=True) if n]
     accepted = int(ledger.accepted.sum())
     run.manifest["cells"] = [
-        {"label": c.label, "quota": c.quota, "accepted": int(a), "short": max(0, c.quota - int(a))}
-        for c, a in zip(filling.job.cells, ledger.accepted, strict=True)
+        {**asked, "accepted": int(a), "short": max(0, asked["quota"] - int(a))}
+        for asked, a in zip(_written(filling.job.cells), ledger.accepted, strict=True)
     ]
     run.commit()
     return Result(run, accepted, short, filling.stopped, warnings=list(filling.warnings))
