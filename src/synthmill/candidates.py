@@ -14,6 +14,7 @@ from .engine import Failure
 from .engine.signals import Overdue
 from .frame import Status
 from .plugins import FAILURES, Request, Verdicts, sentence
+from .refusal import Halt
 
 IN_FLIGHT: dict[str, pl.DataType] = {
     "_k": pl.UInt32(),
@@ -24,6 +25,9 @@ IN_FLIGHT: dict[str, pl.DataType] = {
     "_reason": pl.String(),
     "_raw": pl.String(),
 }
+TRACED = {"_asked": pl.List(pl.String), "_parents": pl.List(pl.String)}
+"""What a generator that asks others may add to its rows: addresses of the answers each was made of, and ids of the seeds or
+documents it came from. They go to the lineage and are no part of the record."""
 GENERATOR = 0
 """`_check` of a row that the generator itself got wrong; checks count from 1."""
 
@@ -40,9 +44,12 @@ class Made:
 class Work:
     """Generates and verifies. With `bare` a worker only generates, and the line stamps and verifies many requests in one pass."""
 
-    def __init__(self, maker: Any, checks: Sequence[Any], schema: Mapping[str, pl.DataType], bare: bool) -> None:
+    def __init__(
+        self, maker: Any, checks: Sequence[Any], schema: Mapping[str, pl.DataType], bare: bool, traced: bool = False
+    ) -> None:
+        """traced: the generator may tell of each row which answers it was made of, and from what (`TRACED`)."""
         self.maker, self.checks, self.bare = maker, list(checks), bare
-        self.schema = dict(schema)
+        self.schema, self.traced = dict(schema), TRACED if traced else {}
 
     def __call__(self, request: Request) -> Any:
         made = self.make(request)
@@ -51,6 +58,8 @@ class Work:
     def make(self, request: Request) -> Made:
         try:
             return Made(self.maker.generate(request))
+        except Halt:
+            raise
         except FAILURES as e:
             return Made(None, sentence(e))
 
@@ -63,7 +72,7 @@ class Work:
         return frame
 
     def _stamp(self, request: Request, made: Made) -> pl.DataFrame:
-        problem = made.error or _unusable(made.frame, self.schema)
+        problem = made.error or _unusable(made.frame, self.schema, self.traced)
         if problem:
             n = made.frame.height if isinstance(made.frame, pl.DataFrame) else request.n
             return self._broken(request, min(n, request.n) or min(1, request.n), problem, made)
@@ -87,7 +96,8 @@ class Work:
         raw = _nulls("_raw", pl.String, n)
         if lossy:
             raw = pl.Series("_raw", [_raw(frame, i) if s else None for i, s in enumerate(status)], dtype=pl.String)
-        return pl.DataFrame(columns).hstack(self._ours(request, n, status, reason, raw))
+        traced = [_texts(frame, c) for c in self.traced]
+        return pl.DataFrame(columns).hstack([*self._ours(request, n, status, reason, raw), *traced])
 
     def _ours(
         self, request: Request, n: int, status: Any, reason: Any, raw: pl.Series, at: int = GENERATOR
@@ -112,9 +122,9 @@ class Work:
             "_raw", [_raw(frame, i) if known and i < frame.height else None for i in range(n)], dtype=pl.String
         )
         empty = [_nulls(c, t, n) for c, t in self.schema.items()]
-        return pl.DataFrame(empty).hstack(
-            self._ours(request, n, np.full(n, int(Status.ERROR), np.uint8), np.full(n, problem, object), raw, made.at)
-        )
+        status, reason = np.full(n, int(Status.ERROR), np.uint8), np.full(n, problem, object)
+        ours = self._ours(request, n, status, reason, raw, made.at)
+        return pl.DataFrame(empty).hstack([*ours, *(_nulls(c, t, n) for c, t in self.traced.items())])
 
 
 def failed(request: Request, failure: Failure, work: Work) -> pl.DataFrame:
@@ -166,6 +176,16 @@ def exposed(frame: pl.DataFrame, check: Any, place: int, columns: Sequence[str])
     return pl.repeat(False, frame.height, dtype=pl.Boolean, eager=True).scatter(at.filter(status != Status.PASS), True)
 
 
+def veil(frame: pl.DataFrame, stations: Sequence[Any], columns: Sequence[str]) -> pl.DataFrame:
+    """Marks what must stay private: rejects of private checks, and rejects of others that those would reject too."""
+    hidden = pl.repeat(False, frame.height, dtype=pl.Boolean, eager=True)
+    for place, station in enumerate(stations, 1):
+        if station.private:
+            hidden |= (frame["_check"] == place).fill_null(False)
+            hidden |= exposed(frame, station.plugin, place, columns)
+    return frame.with_columns(hidden.alias("_hidden"))
+
+
 def verdict_of(check: Any, frame: pl.DataFrame) -> Verdicts:
     """The check's verdicts, in the types that `Verdicts` promises and one reason a row; errors where it raised or erred."""
     n = frame.height
@@ -182,20 +202,34 @@ def verdict_of(check: Any, frame: pl.DataFrame) -> Verdicts:
         score = None if score is None else score.cast(pl.Float32)
         words = pl.repeat(reason, n, dtype=pl.String, eager=True) if not isinstance(reason, pl.Series) else reason
         return Verdicts(status.cast(pl.UInt8), score, words.cast(pl.String))
+    except Halt:
+        raise
     except FAILURES as e:
         return Verdicts.errors(n, sentence(e))
 
 
-def _unusable(frame: Any, schema: Mapping[str, pl.DataType]) -> str:
+def _unusable(frame: Any, schema: Mapping[str, pl.DataType], traced: Mapping[str, Any]) -> str:
     if not isinstance(frame, pl.DataFrame):
         return f"the generator answered {type(frame).__name__}, not a polars.DataFrame"
-    made = [c for c in frame.columns if c != "_error"]
+    made = [c for c in frame.columns if c != "_error" and c not in traced]
     if set(made) != set(schema):
         lacking = [c for c in schema if c not in made]
         extra = [c for c in made if c not in schema]
         parts = [f"lacks {', '.join(lacking)}" if lacking else "", f"has unknown {', '.join(extra)}" if extra else ""]
         return f"the generator's answer {' and '.join(p for p in parts if p)}"
     return ""
+
+
+def _texts(frame: pl.DataFrame, column: str) -> pl.Series:
+    """A column of lists of text; one text alone is a list of one."""
+    if column not in frame.columns:
+        return _nulls(column, pl.List(pl.String), frame.height)
+    s = frame[column]
+    if not isinstance(s.dtype, pl.List):
+        s = frame.select(pl.when(pl.col(column).is_not_null()).then(pl.concat_list(pl.col(column).cast(pl.String))))[
+            column
+        ]
+    return s.cast(pl.List(pl.String))
 
 
 def _cast(s: pl.Series, dtype: pl.DataType) -> tuple[pl.Series, pl.Series | None]:

@@ -208,12 +208,28 @@ class Maker:
         member = self.member(request.ordinal, request.cell.index)
         frame = self._step(self.firsts[member], request, member)
         for j, step in enumerate(self.then):
-            given = replace(request, given=frame, n=frame.height if isinstance(frame, pl.DataFrame) else request.n)
-            added = self._step(step, given, len(self.firsts) + j)
-            if added.height != frame.height:
-                raise ValueError(f"{step.use} completed {added.height} of {frame.height} rows")
-            frame = frame.with_columns(added.get_columns())
+            frame = self._complete(step, request, frame, len(self.firsts) + j)
         return frame
+
+    def _complete(self, step: Step, request: Request, frame: Any, place: int) -> pl.DataFrame:
+        """The rows with a further step's columns. Rows that failed already are not shown to it; what steps tell of a row
+        beside its columns (`_error`, `_asked`, `_parents`) is kept from all of them."""
+        if not isinstance(frame, pl.DataFrame):
+            raise ValueError(f"{step.use} was given {type(frame).__name__}, not a polars.DataFrame")
+        sound = frame["_error"].is_null() if "_error" in frame.columns else None
+        rows = frame if sound is None or sound.all() else frame.filter(sound)
+        given = rows.drop(c for c in ("_error", *TOLD) if c in rows.columns)
+        added = self._step(step, replace(request, given=given, n=rows.height), place)
+        if added.height != rows.height:
+            raise ValueError(f"{step.use} completed {added.height} of {rows.height} rows")
+        told = [_joined(rows[c], added[c]) for c in TOLD if c in rows.columns and c in added.columns]
+        done = rows.with_columns(added.get_columns()).with_columns(told)
+        if rows.height == frame.height:
+            return done
+        at = pl.Series("_at", sound).arg_true()
+        lost = frame.with_row_index("_at").filter(~pl.Series(sound))
+        both = pl.concat([done.with_columns(at.cast(pl.UInt32).alias("_at")), lost], how="diagonal_relaxed")
+        return both.sort("_at").drop("_at")
 
     @staticmethod
     def _step(step: Step, request: Request, place: int) -> pl.DataFrame:
@@ -259,6 +275,23 @@ class Maker:
         if len(first) > 1:
             first = [{"mix": [{**u, "share": w} for u, w in zip(first, self.shares, strict=True)]}]
         return [*first, *({"use": s.use, **s.config} for s in self.then)]
+
+
+TOLD = ("_asked", "_parents")
+
+
+def _joined(first: pl.Series, second: pl.Series) -> pl.Series:
+    """Two columns of texts or lists of texts as one of lists."""
+    both = pl.DataFrame({"first": first, "second": second})
+    lists = [
+        (pl.col(c) if isinstance(both[c].dtype, pl.List) else pl.concat_list(pl.col(c))).fill_null(
+            pl.lit([], pl.List(pl.String))
+        )
+        for c in both.columns
+    ]
+    return both.select(pl.concat_list(lists).list.drop_nulls().list.unique(maintain_order=True))["first"].alias(
+        first.name
+    )
 
 
 def _is_private(step: Step) -> bool:

@@ -10,8 +10,11 @@ from .candidates import Work
 from .cells import ANY, Cell, Ledger
 from .compose import Maker
 from .lineage import request_seed
+from .llm.desk import Desk
 from .plugins import Request
 from .spec import Budget, EngineNeed, Fill
+
+LONGEST = 30 * 86_400.0
 
 
 @dataclass
@@ -51,6 +54,20 @@ class Job:
     fill: Fill = field(default_factory=Fill)
     engine: EngineNeed = field(default_factory=EngineNeed)
     budget: Budget = field(default_factory=Budget)
+    desk: Desk | None = None
+
+    @property
+    def kind(self) -> str:
+        """ "io" where anything waits on something outside: requests are then small, and many at once."""
+        waits = any(getattr(s.plugin, "kind", "cpu") == "io" for s in self.stations)
+        return "io" if waits or self.maker.kind == "io" else "cpu"
+
+    @property
+    def timeout(self) -> float:
+        """Seconds for a request. Models answer each question within a deadline of its own, and slow ones let questions
+        wait in line: only a limit that the user gave holds for them."""
+        given = "timeout" in self.engine.model_fields_set or not self.desk
+        return self.engine.timeout if given else LONGEST
 
     @property
     def early(self) -> list[Station]:
@@ -76,22 +93,29 @@ class Job:
 
     @property
     def window(self) -> int:
-        return self.fill.window or (max(64, 2048 // self.size) if self.maker.kind == "io" else 16)
+        return self.fill.window or (max(64, 2048 // self.size) if self.kind == "io" else 16)
 
     @property
     def group(self) -> int:
-        return self.fill.group or (32 if self.maker.kind == "io" else 1)
+        return self.fill.group or (32 if self.kind == "io" else 1)
 
     @property
     def size(self) -> int:
-        return self.fill.size or self.maker.size or (16 if self.maker.kind == "io" else 20_000)
+        return self.fill.size or self.maker.size or (16 if self.kind == "io" else 20_000)
 
     def ledger(self) -> Ledger:
         return Ledger(self.cells, self.max_attempts, self.size, self.maker.conditions(self.axes))
 
     def work(self) -> Work:
+        """Workers of what waits only generate, and many requests are judged in one pass; unless a check waits too."""
         plugins = [s.plugin for s in self.early]
-        return Work(self.maker, plugins, self.maker.schema(), bare=self.maker.kind == "io")
+        waiting = any(getattr(p, "kind", "cpu") == "io" for p in plugins)
+        bare = self.maker.kind == "io" and not waiting
+        return Work(self.maker, plugins, self.maker.schema(), bare, traced=self.maker.kind == "io")
+
+    def account(self) -> dict[str, Any]:
+        """For the manifest: what language models were asked and what they cost."""
+        return {"spending": self.desk.account()} if self.desk else {}
 
     def request(self, k: int, cell: int, ordinal: int, n: int, *stream: object) -> Request:
         """The seed depends on names alone: spec seed, generators, cell, ordinal (and the stream of a further draw)."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from .candidates import apply, exposed, failed
+from .candidates import apply, failed, veil
 from .cells import ANY, Assign
 from .engine import Engine, Failure, overdue
 from .engine.signals import Overdue, deadline, undisturbed
@@ -19,7 +19,7 @@ from .guards import TURNED, turned
 from .job import Job, Progress, Watch
 from .lineage import REQUESTS
 from .plugins import FAILURES, Alarm, Request, sentence
-from .refusal import Refusal
+from .refusal import Halt, Refusal
 from .run import Run, encode
 
 
@@ -84,10 +84,9 @@ class Filling:
     def fill(self) -> None:
         """Runs until every quota is met, attempts or budget are spent, or a monitor stops it."""
         need = self.job.engine
-        io = self.job.maker.kind == "io"
-        kind = ("thread" if io else "serial") if need.kind == "auto" else need.kind
+        kind = ("thread" if self.job.kind == "io" else "serial") if need.kind == "auto" else need.kind
         workers = need.workers or (min(32, self.job.window) if kind == "thread" else None)
-        engine = Engine(self.work, kind, workers, need.timeout)
+        engine = Engine(self.work, kind, workers, self.job.timeout)
         self.run.manifest.pop("filled", None)
         try:
             while not self.stopped and self._rounds(engine, adaptive=need.kind == "auto"):
@@ -107,6 +106,9 @@ class Filling:
         done = False
         for request, answer in engine.map(self._requests(), self.job.window, lambda r: self.failures.get(r.k)):
             done = True
+            if isinstance(answer, Failure) and answer.halt:
+                self.stopped = answer.message
+                break
             group.append((request, answer))
             if len(group) < self.job.group and not self.stopped:
                 continue
@@ -121,7 +123,12 @@ class Filling:
         return done
 
     def _settle(self, group: Sequence[tuple[Request, Any]]) -> None:
-        frame = self._judged(group)
+        """What a halt (a spent budget, a refused key) leaves unjudged stays planned: the same run makes it again."""
+        try:
+            frame = self._judged(group)
+        except Halt as e:
+            self.stopped = str(e)
+            return
         with undisturbed():
             self._admit(group, frame)
             self._save()
@@ -172,24 +179,15 @@ class Filling:
             if isinstance(answer, Failure):
                 self._journal(request, answer)
         try:
-            with deadline(self.job.engine.timeout):
+            with deadline(self.job.timeout):
                 frame = self._candidates(group)
                 for place, station in enumerate(self.job.late, len(self.job.early) + 1):
                     frame = apply(frame, station.plugin, place, self.columns)
-                return self._veil(frame)
+                return veil(frame, self.job.stations, self.columns)
         except Overdue as e:
             for request, _ in group:
-                self._journal(request, Failure(overdue(self.job.engine.timeout), e.at))
-        return self._veil(self._candidates(group))
-
-    def _veil(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Marks what must stay private: rejects of private checks, and rejects of others that those would reject too."""
-        hidden = pl.repeat(False, frame.height, dtype=pl.Boolean, eager=True)
-        for place, station in enumerate(self.job.stations, 1):
-            if station.private:
-                hidden |= (frame["_check"] == place).fill_null(False)
-                hidden |= exposed(frame, station.plugin, place, self.columns)
-        return frame.with_columns(hidden.alias("_hidden"))
+                self._journal(request, Failure(overdue(self.job.timeout), e.at))
+        return veil(self._candidates(group), self.job.stations, self.columns)
 
     def _journal(self, request: Request, failure: Failure) -> None:
         """What the outside world decided (a deadline, a dead worker) is written down, so that it stays decided."""
@@ -296,7 +294,7 @@ class Filling:
         bad = frame.filter(frame["_status"] != Status.PASS).select(
             synthetic_ids(prefix),
             *self.columns,
-            *("_k", "_i", "_cell", "_status", "_check", "_score", "_reason", "_raw", "_hidden"),
+            *("_k", "_i", "_cell", "_status", "_check", "_score", "_reason", "_raw", *self.work.traced, "_hidden"),
         )
         requests = [(r.k, r.cell.index, r.ordinal, r.n, job.maker.member(r.ordinal, r.cell.index)) for r, _ in group]
         self.buffer.append(
@@ -308,7 +306,7 @@ class Filling:
                     pl.lit(prefix).alias("_run"),
                     pl.lit(job.depth, pl.UInt8).alias("_depth"),
                 ),
-                "rows": good.select("_k", "_i", "_cell", "_score"),
+                "rows": good.select("_k", "_i", "_cell", "_score", *self.work.traced),
                 "requests": pl.DataFrame(requests, schema=REQUESTS, orient="row"),
                 "rejected": bad.filter(~pl.col("_hidden")).drop("_hidden"),
                 "private": bad.filter("_hidden").drop("_hidden"),
@@ -323,6 +321,7 @@ class Filling:
         """
         now = time.monotonic()
         new = self.buffer[self.kept :]
+        self.run.manifest |= self.job.account()
         self.run.manifest["times"] = {**self.run.manifest.get("times", {}), "fill": round(self.seconds(), 2)}
         full = self.held.max() >= self.job.fill.part_rows
         if full or (last and (self.buffer or not self.run.manifest["parts"])):
@@ -357,18 +356,9 @@ class Filling:
             self.watch(self.progress())
 
     def progress(self) -> Progress:
-        ledger, job = self.ledger, self.job
-        asked = int(ledger.judged.sum())
-        return Progress(
-            job.names,
-            job.cells,
-            ledger.accepted,
-            asked,
-            int(self.tally.sum()),
-            self.tally,
-            self.seconds(),
-            self.warnings,
-        )
+        asked, made = int(self.ledger.judged.sum()), int(self.tally.sum())
+        names, cells, accepted = self.job.names, self.job.cells, self.ledger.accepted
+        return Progress(names, cells, accepted, asked, made, self.tally, self.seconds(), self.warnings)
 
 
 SPAWN_WORTH = 15.0

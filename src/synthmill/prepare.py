@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from .accounts import check_models, open_desk
 from .cells import Cell
 from .compose import Maker, maker
 from .constraints import Combinations, Unique, check_types, parse
@@ -18,6 +19,7 @@ from .fitting import Fitting
 from .guards import anchored, declared
 from .job import Job, Station
 from .lineage import Source, depth_after, version_of
+from .llm.model import named
 from .plugins import blamed, build, find, parameters, relative_to
 from .real import Real, from_frame, load
 from .refusal import Refusal
@@ -58,7 +60,9 @@ class Prepared:
 
     def fit(self, say: Say = lambda _: None, run: Run | None = None) -> None:
         """Fits generators and checks on train alone; with a run, generators are kept there, or found there."""
-        with relative_to(self.base):
+        with relative_to(self.base), named(self.spec.models):
+            if run is not None:
+                open_desk(self.job, run)
             self._fit_makers(say, run)
             self._fit_stations(say, self.job.maker.schema())
 
@@ -77,6 +81,7 @@ class Prepared:
         folder = (run.root / "models", run.root / "private" / "models") if run else None
         if run and folder and run.manifest.get("models"):
             job.maker = maker(run.manifest["generate"], self.source)
+            open_desk(job, run)
             job.maker.load(*folder, run.manifest["columns"])
             return
         if job.maker.needs_real:
@@ -132,7 +137,7 @@ def prepare(spec: Spec, source: str = "spec", base: Path | None = None, given: A
     given: the real data instead of `spec.real.path`: a Real, or a polars, pandas or Arrow table.
     """
     base = base or Path(".")
-    with relative_to(base):
+    with relative_to(base), named(spec.models):
         made = maker(spec.generate, source)
         verify = _stations("verify", _verified(spec), source)
         filters = _stations("filter", [*spec.filter, *_keys(spec)], source)
@@ -175,6 +180,7 @@ def prepare(spec: Spec, source: str = "spec", base: Path | None = None, given: A
         engine=spec.engine,
         budget=spec.budget,
     )
+    check_models(job, source)
     notes = [*real.notes, *_broken(real)] if real else []
     return Prepared(spec, source, base, real, job, notes=notes)
 

@@ -78,10 +78,12 @@ class EngineNeed(Part):
 
 
 class Budget(Part):
-    """Where to stop although cells are short. seconds: of filling; megabytes: of data on disk."""
+    """Where to stop although cells are short. seconds: of filling; megabytes: of data on disk; tokens, money: of models."""
 
     seconds: Annotated[float, Field(gt=0)] | None = None
     megabytes: Annotated[float, Field(gt=0)] | None = None
+    tokens: Annotated[int, Field(gt=0)] | None = None
+    money: Annotated[float, Field(gt=0)] | None = None
 
 
 class GuardNeed(Part):
@@ -143,6 +145,7 @@ class Spec(Part):
     real: RealNeed | None = None
     constraints: list[Use] = []
     cover: Cover = Cover()
+    models: dict[str, Use] = {}
     generate: list[Use]
     verify: list[Use] = []
     filter: list[Use] = []
@@ -170,6 +173,13 @@ class Spec(Part):
                 raise ValueError(f"{m!r} names no plugin; write for example '{{use: schema}}'")
         return made
 
+    @field_validator("models", mode="before")
+    @classmethod
+    def _models(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or not all(isinstance(v, dict | str) for v in given.values()):
+            raise ValueError(f"{given!r}: expected names with models, such as {{teacher: {{model: m, base_url: ...}}}}")
+        return {k: {"model": v} if isinstance(v, str) else v for k, v in given.items()}
+
     @field_validator("constraints", mode="before")
     @classmethod
     def _constraints(cls, given: Any) -> Any:
@@ -191,8 +201,23 @@ class Spec(Part):
             mode="json", include={"seed", "cover", "generate", "verify", "filter", "monitor", "fill"}
         )
         parts |= {"constraints": self.constraints} if self.constraints else {}
+        parts |= {"models": self.models} if self.models else {}
+        parts = {k: _deciding(v) for k, v in parts.items()}
         anchor = self.real.model_dump(mode="json", exclude={"path", "licence"}) if self.real else None
         return digest("run", parts, anchor, real, plugins)
+
+
+TRANSPORT = ("base_url", "key", "concurrency", "deadline", "retries", "prices", "slots")
+"""Settings of a language model that decide how it is reached, and nothing of what it answers."""
+
+
+def _deciding(part: Any) -> Any:
+    """A part of the spec without how models are reached: the same run may go on with another port, key or price."""
+    if isinstance(part, list):
+        return [_deciding(p) for p in part]
+    if not isinstance(part, dict):
+        return part
+    return {k: _deciding(v) for k, v in part.items() if k not in TRANSPORT or "model" not in part or "use" in part}
 
 
 def load_spec(path: str | Path) -> tuple[Spec, Path]:

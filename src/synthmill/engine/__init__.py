@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from synthmill.plugins import FAILURES, sentence
-from synthmill.refusal import Refusal
+from synthmill.refusal import Halt, Refusal
 
 from .signals import LONGEST, Overdue, deadline
 
@@ -19,11 +19,12 @@ Item = TypeVar("Item")
 @dataclass(frozen=True)
 class Failure:
     """A piece of work that gave no answer. at: the step of the work it was in, as far as that is known; late: it was
-    the deadline that ended it."""
+    the deadline that ended it; halt: no other piece of work would have been answered either."""
 
     message: str
     at: int = 0
     late: bool = field(default=False, compare=False)
+    halt: bool = False
 
 
 class Engine(Generic[Item]):
@@ -110,6 +111,8 @@ def attempt(work: Callable[[Item], Any], item: Item, seconds: float) -> Any:
             return work(item)
     except Overdue as e:
         return Failure(overdue(seconds), e.at, late=True)
+    except Halt as e:
+        return Failure(str(e), halt=True)
     except FAILURES as e:
         return Failure(sentence(e))
 

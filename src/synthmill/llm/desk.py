@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -27,7 +27,8 @@ class Store(Protocol):
 
 @dataclass(eq=False)
 class Entry:
-    """A question with all that is written down of it. question: canonical JSON of what decides the answer."""
+    """A question with all that is written down of it. question: canonical JSON of what decides the answer; fixed: its
+    temperature is 0, so that asking again cannot help."""
 
     address: str
     question: bytes
@@ -35,6 +36,7 @@ class Entry:
     model: str
     stage: str
     cost: Cost
+    fixed: bool = False
     answer: Answer | None = None
     tries: int = 1
 
@@ -52,11 +54,19 @@ class _Batch:
 class Desk:
     """Shared by all models of a run and all their threads. Without a journal every question is asked; without a budget
     nothing is capped. Equal questions that are out at the same time are asked once.
+
+    again: by model, how many questions at temperature 0 were repeated: they were not asked, since the answer is known.
     """
 
     def __init__(
-        self, journal: Store | None = None, budget: Budget | None = None, spending: Spending | None = None
+        self,
+        journal: Store | None = None,
+        budget: Budget | None = None,
+        spending: Spending | None = None,
+        offline: bool = False,
     ) -> None:
+        """offline: what the journal does not know is not asked: it stops the run."""
+        self._offline = offline
         self.journal, self.budget = journal, budget or Budget()
         self.spending = spending or Spending()
         self._lock = threading.Lock()
@@ -64,9 +74,13 @@ class Desk:
         self._arrived: list[Entry] = []
         self._waiting: set[Channel] = set()
         self._closed = False
+        self._halt: Halt | None = None
+        self._fixed: set[bytes] = set()
+        self._booked = {k: (s.asked, s.remembered) for k, s in self.spending.lines.items()}
+        self.again: dict[str, int] = {}
 
-    def ask(self, channel: Channel, entries: Sequence[Entry], deadline: float, retries: int) -> list[Answer]:
-        """Answers in the order of the questions. Blocks. Raises Halt when the run cannot go on."""
+    def ask(self, way: Callable[[], Channel], entries: Sequence[Entry], deadline: float, retries: int) -> list[Answer]:
+        """Answers in the order of the questions; way: opens the channel, if any has to be asked. Blocks. Raises Halt when the run cannot go on."""
         batch = _Batch(len(entries))
         if not entries:
             return []
@@ -76,15 +90,28 @@ class Desk:
             if e.address in known:
                 self.spending.remembered(e.model, e.stage)
                 self._settle(e.address, replace(known[e.address], address=e.address, cached=True))
-        channel.send([
-            Errand(e.address, e.payload, deadline, retries, self._allow(channel), self._done(channel), note=e)
-            for e in mine if e.address not in known
-        ])  # fmt: skip
+        new = [e for e in mine if e.address not in known]
+        for e in new if self._offline else ():
+            self._settle(e.address, Halt("SYNTHMILL_OFFLINE is set, and a question is not in the journal", 1))
+        if new and not self._offline:
+            channel = way()
+            allow, done = self._allow(channel), self._done(channel)
+            channel.send([Errand(e.address, e.payload, deadline, retries, allow, done, note=e) for e in new])
         while not batch.ready.wait(1.0):  # in pieces, so that Ctrl-C is heard
             continue
         if batch.halt is not None:
             raise Halt(str(batch.halt), batch.halt.code)
         return [a for a in batch.answers if a is not None]
+
+    def account(self) -> list[dict[str, Any]]:
+        """What was spent, per model and stage, as JSON-able data; the journal's hit rate is brought up to date."""
+        told = self.spending.to_json()
+        if self.journal is not None:
+            now = {(t["model"], t["stage"]): (t["asked"], t["remembered"]) for t in told}
+            old = {k: self._booked.get(k, (0, 0)) for k in now}
+            self.journal.book({k: (a - old[k][0], r - old[k][1]) for k, (a, r) in now.items()})
+            self._booked = now
+        return told
 
     def close(self) -> None:
         """What has not left yet never will; answers that are still to come are kept in the journal."""
@@ -96,6 +123,7 @@ class Desk:
         mine = []
         with self._lock:
             for place, e in enumerate(entries):
+                self._notice(e)
                 waiting = self._out.get(e.address)
                 if waiting is None:
                     self._out[e.address] = [(batch, place)]
@@ -104,6 +132,14 @@ class Desk:
                     waiting.append((batch, place))
                     self.spending.remembered(e.model, e.stage)
         return mine
+
+    def _notice(self, e: Entry) -> None:
+        if not e.fixed:
+            return
+        short = bytes.fromhex(e.address[:32])
+        if short in self._fixed:
+            self.again[e.model] = self.again.get(e.model, 0) + 1
+        self._fixed.add(short)
 
     def _settle(self, address: str, answer: Answer | Halt) -> None:
         with self._lock:
@@ -120,6 +156,8 @@ class Desk:
         def allow(errand: Errand) -> bool | Halt:
             if self._closed:
                 return Halt("the run has ended", 1)
+            if self._halt is not None:
+                return self._halt
             if errand.tries:  # it holds its reservation until it is answered
                 return True
             may = self.budget.reserve(errand.note.cost, self.spending)
@@ -135,6 +173,7 @@ class Desk:
             if errand.tries:
                 self.budget.release(entry.cost)
             if isinstance(answer, Halt):
+                self._halt = self._halt or answer
                 self._settle(entry.address, answer)
             else:
                 entry.answer, entry.tries = replace(answer, address=entry.address), errand.tries

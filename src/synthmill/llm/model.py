@@ -100,6 +100,13 @@ class Model:
                 raise ValueError(f"unknown key '{key}' of a model; {choices(key, known)}")
         return dict(given)
 
+    def check(self, at: str) -> None:
+        """Raises Refusal where asking could only fail: the key's variable is not set."""
+        try:
+            self._secret()
+        except Refusal as e:
+            raise Refusal(f"{at}: {e}", e.code) from None
+
     def open(self, desk: Desk, stage: str) -> None:
         """From now on through this desk; what is spent is booked under `stage`."""
         self._desk, self._stage = desk, stage
@@ -112,7 +119,7 @@ class Model:
         """
         if self._desk is None:
             self._desk = Desk()
-        return self._desk.ask(self._channel(), [self._entry(q) for q in questions], self.deadline, self.retries)
+        return self._desk.ask(self._channel, [self._entry(q) for q in questions], self.deadline, self.retries)
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -137,7 +144,8 @@ class Model:
         cost = Cost(
             round(len(text) / BYTES_PER_TOKEN), int(parameters.get("max_tokens") or self.max_tokens), self.prices
         )
-        return Entry(hashlib.sha256(text).hexdigest(), text, payload, self.model, self._stage, cost)
+        fixed = parameters.get("temperature") == 0
+        return Entry(hashlib.sha256(text).hexdigest(), text, payload, self.model, self._stage, cost, fixed)
 
     @property
     def _is_stub(self) -> bool:

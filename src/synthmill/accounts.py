@@ -1,0 +1,104 @@
+"""The desk of a run: which of its plugins hold language models, what they may spend, and what they have spent."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from .job import Job
+from .llm.budget import Budget, Line, Spending
+from .llm.desk import Desk
+from .llm.journal import Journal, journal_path
+from .llm.model import Model
+from .refusal import Refusal
+from .run import Run
+
+_DEEP = 3
+_MANY = 100
+"""Of a list, what is looked at: a field may hold a whole corpus."""
+
+
+def models_of(thing: Any, depth: int = _DEEP) -> Iterator[Model]:
+    """The models a plugin holds: in its fields, and in the lists, mappings and dataclasses there."""
+    if isinstance(thing, Model):
+        yield thing
+    elif depth and isinstance(thing, Mapping):
+        for value in thing.values():
+            yield from models_of(value, depth - 1)
+    elif depth and isinstance(thing, list | tuple):
+        for value in thing[:_MANY]:
+            yield from models_of(value, depth - 1)
+    elif depth == _DEEP or (depth and dataclasses.is_dataclass(thing) and not isinstance(thing, type)):
+        for value in getattr(thing, "__dict__", {}).values():
+            yield from models_of(value, depth - 1)
+
+
+def offline() -> bool:
+    """Is what the journal does not know not to be asked?"""
+    return os.environ.get("SYNTHMILL_OFFLINE", "") not in ("", "0")
+
+
+def staged(job: Job) -> list[tuple[str, Model]]:
+    """(stage, model) of everything in a job that asks."""
+    parts = [*((s.use, s.plugin) for s in job.maker.steps), *((s.use, s.plugin) for s in job.stations)]
+    return [(use, m) for use, plugin in parts for m in models_of(plugin)]
+
+
+def check_models(job: Job, source: str) -> None:
+    """Raises Refusal for what could only be found out by spending: no key, a cap on money without prices, workers that
+    share no journal."""
+    found = staged(job)
+    for use, model in found:
+        if not offline():
+            model.check(f"{source}: {use}")
+        if job.budget.money is not None and model.prices is None:
+            raise Refusal(
+                f"{source}: budget.money: what {model.model} costs is not known ({use}); give the model's prices per million "
+                "tokens, such as 'prices: {input: 0.15, output: 0.6}' ({input: 0, output: 0} for one of your own)"
+            )
+    if found and job.engine.kind == "process":
+        raise Refusal(f"{source}: engine.kind: process: {found[0][0]} asks a language model, which threads of one process "
+                      "share; leave 'kind' out")  # fmt: skip
+
+
+def open_desk(job: Job, run: Run | None = None, workspace: Path | None = None) -> None:
+    """Lets every model of the job ask through one desk with the workspace's journal; what a stopped run has spent counts.
+
+    run: None for a taste without a run; workspace: where the journal is then.
+    """
+    found = staged(job)
+    if not found:
+        return
+    if job.desk is None:
+        folder = run.root.parent if run is not None else workspace or Path("runs")
+        journal = Journal(journal_path(folder), _account(run) if run is not None else "")
+        kept = run.manifest.get("spending", []) if run is not None else []
+        spending = _continued(journal.spent(), kept) if run is not None else Spending()
+        job.desk = Desk(journal, Budget(job.budget.tokens, job.budget.money), spending, offline())
+    for use, model in found:
+        model.open(job.desk, use)
+
+
+def _account(run: Run) -> str:
+    """Under which name this run's answers are paid for. Not its digest: a run started anew has spent nothing yet."""
+    if "account" not in run.manifest:
+        run.manifest["account"] = f"{run.root.name}-{secrets.token_hex(4)}"
+        run.commit()
+    return str(run.manifest["account"])
+
+
+def _continued(journaled: Spending, kept: list[dict[str, Any]]) -> Spending:
+    """The journal knows what was paid up to the last moment, unless it was pruned; the manifest knows the rest."""
+    for told in kept:
+        key = told["model"], told["stage"]
+        line = Line(**{k: v for k, v in told.items() if k not in ("model", "stage")})
+        known = journaled.lines.get(key, Line())
+        if known.asked > line.asked:
+            known.remembered = line.remembered
+            line = known
+        journaled.lines[key] = line
+    return journaled
