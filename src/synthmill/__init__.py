@@ -26,6 +26,8 @@ _DOORS = {
     "load": "verbs.fit",
     "sample": "verbs.sample",
     "impute": "verbs.impute",
+    "models": "verbs.models",
+    "pull": "verbs.models",
     "Model": "verbs.fit",
     "Spec": "spec",
     "Run": "run",

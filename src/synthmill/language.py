@@ -1,4 +1,4 @@
-"""The command line of language models: the journal of their answers."""
+"""The command line of language models: the journal of their answers, and open models."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import argparse
 import json
 import sys
 from typing import Any
+
+from .openmodels import open_models
 
 
 def language(verbs: Any, verb: Any, outs: Any) -> None:
@@ -21,6 +23,8 @@ def language(verbs: Any, verb: Any, outs: Any) -> None:
     p.add_argument("--run", dest="account", help="only of this run, named as the overview names it")
     p.add_argument("--model", help="only of this model")
     p.add_argument("--days", type=float, help="only what is older than so many days")
+
+    open_models(verbs, verb)
 
 
 def _journal(a: argparse.Namespace) -> None:
