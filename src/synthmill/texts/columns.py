@@ -77,6 +77,15 @@ def texts(column: pl.Series) -> list[str | None]:
     return [None if p is None else "\n\n".join(x for x in p if x is not None) for p in parts]
 
 
+def answers(column: pl.Series) -> list[str | None]:
+    """(n,) the text of each row; of messages and of lists the last, which is the answer."""
+    if not isinstance(column.dtype, pl.List):
+        return column.to_list()
+    field = _field(column.dtype)
+    lasts = [p[-1] if p else None for p in column.to_list()]
+    return lasts if field is None else [None if m is None else m[field] for m in lasts]
+
+
 def first_fault(frame: pl.DataFrame, columns: Sequence[str], judge: Judge) -> Verdicts:
     """Fails a row for the first of its columns that `judge` finds at fault. Null holds no text, and passes."""
     reasons: list[str | None] = [None] * frame.height
