@@ -59,8 +59,7 @@ def sentences(text: str) -> list[Piece]:
     out: list[Piece] = []
     for block in re.finditer(r"\S(?:.|\n(?!\s*\n))*", text):
         start = block.start()
-        cuts = [m for m in _SENTENCE.finditer(text, block.start(), block.end())]
-        for m in cuts:
+        for m in list(_SENTENCE.finditer(text, block.start(), block.end())):
             end = m.start() + len(m[0].rstrip())
             if not _ABBREVIATION.search(text, max(start, end - 12), end):
                 out.append(Piece(start, end, text[start:end]))

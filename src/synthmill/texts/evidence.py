@@ -1,7 +1,8 @@
-"""Where a quotation stands in its source."""
+"""Where a quotation stands in its source, and how much of a text is in another."""
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 _SAME = str.maketrans({"“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "‘": "'", "’": "'", "‚": "'", "–": "-", "—": "-",
@@ -49,3 +50,30 @@ def _canonical(text: str) -> tuple[str, list[int]]:
         out.pop()
         places.pop()
     return "".join(out), places
+
+
+def spoken(text: str) -> str:
+    """The words of a text alone, in one case: equal for texts that differ in punctuation only."""
+    return " ".join(re.findall(r"\w+", text.casefold()))
+
+
+def overlap(answer: str, source: str) -> float:
+    """Share of the answer's numbers, and of its words of four letters or more, that the source has; 1 where it has none."""
+    words = _content(answer)
+    return len(words & _content(source)) / len(words) if words else 1.0
+
+
+def _content(text: str) -> set[str]:
+    found = re.findall(r"\d+(?:[.,]\d+)*|\w+", text.casefold())
+    return {w for w in found if w[0].isdigit() or len(w) > 3 or not w.isascii()}
+
+
+def kept(original: str, text: str, run: int = 5) -> float:
+    """Share of a text's runs of `run` words that the original has too; for a shorter text, whether it is the original."""
+    before, after = _runs(original, run), _runs(text, run)
+    return len(before & after) / len(after)
+
+
+def _runs(text: str, run: int) -> set[tuple[str, ...]]:
+    words = spoken(text).split()
+    return {tuple(words[i : i + run]) for i in range(max(1, len(words) - run + 1))}
