@@ -168,7 +168,7 @@ def _answer(plugin: Any, request: Request) -> pl.DataFrame:
         others = [c for c in request.given.columns if c not in mine and c in frame.columns]
         _demand(frame.select(others).equals(request.given.select(others)), "a given column was changed")
         frame = frame.select(mine)
-    made = {c: t for c, t in frame.schema.items() if c != "_error"}
+    made = {c: t for c, t in frame.schema.items() if c not in ("_error", "_asked", "_parents")}
     _demand(made == plugin.schema(), f"the answer's columns {made} are not the declared {plugin.schema()}")
     return frame
 

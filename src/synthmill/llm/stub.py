@@ -73,4 +73,4 @@ def _instance(schema: Mapping[str, Any], rng: Any) -> Any:
         "boolean": lambda: bool(rng.integers(2)),
         "null": lambda: None,
     }
-    return plain[kind]() if kind in plain else f"text {int(rng.integers(1 << 31)):08x}"
+    return plain[kind]() if kind in plain else f"some words of a stub {int(rng.integers(1 << 31)):08x}"

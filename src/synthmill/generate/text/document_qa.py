@@ -1,0 +1,166 @@
+"""Questions and answers from documents, with the words that prove them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import polars as pl
+
+from synthmill.plugins import Request
+from synthmill.refusal import Refusal, choices
+from synthmill.texts.chunk import sentences
+from synthmill.texts.evidence import locate, overlap
+
+from ._core import Prompted, Task
+from ._forms import Choice, Form, Many, Text, Unread, Values, Whole
+from ._passages import Passages
+from ._source import Row
+
+_AT = "text.document_qa"
+KINDS = ("single", "multi_hop", "unanswerable")
+_QUESTION = Text("the question", 10, 400)
+_ANSWER = Text("the answer, short", 1, 1_000)
+_MOST = 400
+"""Characters of a quotation at most: proof is words, not the passage again."""
+
+
+@dataclass(kw_only=True)
+class DocumentQa(Prompted):
+    """A question on a passage of a document, its answer, and as evidence the very words of the passage that prove it.
+
+    documents: a file or folder (txt, md, html, pdf, docx), a table with a document a row (in `column`), or a finished
+    run. size: characters of a passage at most. kinds: `single` asks what one passage says; `multi_hop` what only two
+    passages of a document together do, with evidence from both; `unanswerable` what the passage does not say: the
+    answer is empty, and the model, asked to answer all the same, must say that it cannot. The kind is a facet: cells
+    may ask for it.
+
+    cite: `sentence`: the model names the numbers of sentences; `quote`: it copies words, which must be found in the
+    passage, blanks and the forms of quotation marks aside. Either way `evidence` holds the source's own characters.
+    support: share of the answer's words that the evidence must have (0: none), which is less than entailment. confirm: the
+    question is answered once more from the passage alone, and the answers must share that many words too.
+
+    Sources: Rajpurkar et al., SQuAD 2.0 (2018), arXiv:1806.03822 (unanswerable questions); Yang et al., HotpotQA (2018),
+    arXiv:1809.09600 (two passages); Alberti et al., Roundtrip consistency (2019), arXiv:1906.05416 (`confirm`).
+    """
+
+    documents: str
+    column: str | None = None
+    size: int = 1_500
+    kinds: list[Literal["single", "multi_hop", "unanswerable"]] = field(default_factory=lambda: ["single"])
+    cite: Literal["sentence", "quote"] = "sentence"
+    support: float = 0.5
+    confirm: bool = False
+    named: ClassVar[tuple[str, ...]] = ("document_qa", "document_qa_unanswerable", "document_qa_confirm")
+
+    def __post_init__(self) -> None:
+        if not self.kinds:
+            raise Refusal(f"{_AT}: kinds: none is named; {choices('', KINDS)}")
+        if not 0 <= self.support <= 1:
+            raise Refusal(f"{_AT}: support: {self.support} is not a share between 0 and 1")
+        made = {"document": pl.String(), "context": pl.String(), "question": pl.String(), "answer": pl.String(),
+                "evidence": pl.List(pl.String())}  # fmt: skip
+        self._begin(made, {"kind": list(self.kinds)})
+        self._passages = Passages(self.documents, self.size, _AT, self.column)
+
+    def _started_from(self) -> list[Any]:
+        return [self._passages.identity]
+
+    @property
+    def parents_depth(self) -> int:
+        return self._passages.depth
+
+    def _fill(self, request: Request, rows: list[Row]) -> None:
+        one = self._passages.draw(request)
+        two = self._passages.draw(request, several=True) if any(r.values["kind"] == "multi_hop" for r in rows) else one
+        for row, single, pair in zip(rows, one, two, strict=True):
+            found = pair if row.values["kind"] == "multi_hop" else single
+            row.start = {"passages": [p.text for p in found]}
+            row.parents.append(found[0].document.id)
+            row.values |= {"document": found[0].document.id, "context": "\n\n".join(p.text for p in found)}
+        open_ = [r for r in rows if r.values["kind"] == "unanswerable"]
+        closed = [r for r in rows if r.values["kind"] != "unanswerable"]
+        self._ask(request, closed, "ask", self._answerable)
+        self._ask(request, open_, "ask", self._unanswerable)
+        self._ask(request, [*(closed if self.confirm else []), *open_], "confirm", self._confirmed)
+        for row in rows:
+            row.values.pop("reply", None)
+
+    def _answerable(self, row: Row) -> Task:
+        passages = row.start["passages"]
+        numbered, spans = _numbered(passages)
+        proof = (
+            Many(Whole("number of a sentence that proves the answer", 1, len(spans)), len(passages), 4)
+            if self.cite == "sentence"
+            else Many(Text("words copied exactly from the passage that prove the answer", 5, _MOST), len(passages), 4)
+        )
+        shape = _Qa({"question": _QUESTION, "answer": _ANSWER, "evidence": proof}, tuple(passages), tuple(spans))
+        text = numbered if self.cite == "sentence" else passages
+        return self._task("document_qa", row, shape, self._fault, passages=text, cite=self.cite, hops=len(passages))
+
+    def _fault(self, values: Values) -> str:
+        if re.search(r"\b(?:sentence|passage)s? \[?\d", values["question"], re.I):
+            return "the question speaks of a sentence's number, which nobody sees who answers it"
+        share = overlap(values["answer"], " ".join(values["evidence"]))
+        return f"only {share:.0%} of the answer's words are in its evidence" if share < self.support else ""
+
+    def _unanswerable(self, row: Row) -> Task:
+        shape = Form({"question": _QUESTION})
+        task = self._task("document_qa_unanswerable", row, shape, passages=row.start["passages"])
+        row.values |= {"answer": "", "evidence": []}
+        return task
+
+    def _confirmed(self, row: Row) -> Task:
+        shape = Form({"answerable": Choice(("yes", "no")), "reply": Text("the answer, or empty", 0, 1_000)})
+        wanted = "no" if row.values["kind"] == "unanswerable" else "yes"
+
+        def accept(values: Values) -> str:
+            if values["answerable"] != wanted:
+                return (
+                    "the passage answers it" if wanted == "no" else "the passage does not answer it, when asked again"
+                )
+            values.pop("answerable")
+            agrees = wanted == "no" or overlap(row.values["answer"], values["reply"]) >= self.support
+            return "" if agrees else f"asked again, the answer is another: {values['reply'][:100]}"
+
+        return self._task("document_qa_confirm", row, shape, accept, passages=row.start["passages"],
+                           question=row.values["question"])  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Qa(Form):
+    """The form of an answer whose evidence is read back as the source's own words."""
+
+    passages: Sequence[str]
+    spans: Sequence[tuple[int, str]]
+
+    def read(self, text: str) -> Values:
+        values = super().read(text)
+        found = [self._found(e) for e in dict.fromkeys(values["evidence"])]
+        lacking = set(range(len(self.passages))) - {p for p, _ in found}
+        if lacking:
+            raise Unread(f"there is no evidence from passage {min(lacking) + 1}")
+        return {**values, "evidence": [words for _, words in found]}
+
+    def _found(self, evidence: int | str) -> tuple[int, str]:
+        if isinstance(evidence, int):
+            return self.spans[evidence - 1]
+        for i, passage in enumerate(self.passages):
+            place = locate(evidence, passage)
+            if place:
+                return i, passage[place[0] : place[1]]
+        raise Unread(f"the evidence '{evidence[:80]}' is not in the passage, word for word")
+
+
+def _numbered(passages: Sequence[str]) -> tuple[list[str], list[tuple[int, str]]]:
+    """The passages with a number before every sentence, and (passage, sentence) by number."""
+    shown, spans = [], []
+    for i, passage in enumerate(passages):
+        lines = []
+        for s in sentences(passage):
+            spans.append((i, s.text))
+            lines.append(f"[{len(spans)}] {s.text}")
+        shown.append("\n".join(lines))
+    return shown, spans
