@@ -237,8 +237,6 @@ class _Child:
             if reply is not None and not reply.done():
                 reply.set_result(line)
         self.dead = True
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()  # one that closed its output, or talks nonsense, is of no use either
         why = await self._why() + self._heard()
         for reply in self._open.values():
             if not reply.done():
@@ -252,7 +250,11 @@ class _Child:
             self._said.extend(filter(None, (t.strip() for t in block.decode("utf-8", "replace").splitlines())))
 
     async def _why(self) -> str:
+        """One that closed its output without ending, or talks nonsense, is of no use either."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
         code = await self._process.wait()
+        await asyncio.wait([self._errors], timeout=1)  # its last words may still be in the pipe
         if code >= 0:
             return f"it ended with code {code}"
         name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
