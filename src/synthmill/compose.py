@@ -104,6 +104,11 @@ class Maker:
         return min(wishes, default=None)
 
     @property
+    def parents_depth(self) -> list[int]:
+        """Of the deepest seed or document that each step starts from by itself."""
+        return [s.plugin.parents_depth for s in self.steps if hasattr(s.plugin, "parents_depth")]
+
+    @property
     def needs_real(self) -> bool:
         return any(hasattr(s.plugin, "fit") for s in self.steps)
 

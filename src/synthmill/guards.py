@@ -40,6 +40,16 @@ def anchored(need: GuardNeed, real: Real, depth: int, source: str) -> None:
         )
 
 
+def seeded(need: GuardNeed, parents: Sequence[int], source: str) -> None:
+    """Refuses seeds and documents from which records beyond the cap would be made. parents: generations they hold."""
+    deepest = max(parents, default=0)
+    if deepest >= need.max_depth:
+        raise Refusal(
+            f"{source}: guard.max_depth: the seeds hold generation {deepest}, so this would make generation "
+            f"{deepest + 1}; {need.max_depth} is the last one allowed"
+        )
+
+
 def wrong_share(acceptance: float, tpr: float, fpr: float) -> float:
     """The share of what a verifier passes that is wrong, from how much it passes and its known error rates.
 

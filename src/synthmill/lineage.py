@@ -62,14 +62,14 @@ def source_digest(thing: Any) -> str:
 
 
 def _built_on(module: ModuleType) -> list[ModuleType]:
-    """The module, then those of `tables/` and of its family's underscore files that it names, in order of name."""
+    """The module, then those of `tables/`, `texts/` and its family's underscore files that it names, in order of name."""
     found, waiting = {module.__name__: module}, [module]
     while waiting:
         for value in list(vars(waiting.pop()).values()):
             name = value.__name__ if inspect.ismodule(value) else getattr(value, "__module__", None)
             if not isinstance(name, str) or name in found or name not in sys.modules:
                 continue
-            if name.startswith("synthmill.tables.") or (name.startswith("synthmill.") and "._" in name):
+            if name.startswith(("synthmill.tables.", "synthmill.texts.")) or (name.startswith("synthmill.") and "._" in name):
                 found[name] = sys.modules[name]
                 waiting.append(sys.modules[name])
     return [module, *(found[n] for n in sorted(found) if n != module.__name__)]

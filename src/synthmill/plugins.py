@@ -75,6 +75,7 @@ class Generator(Protocol):
     a parameter `target` or `lead` that is None is told the target, and the columns cells will be asked by, before `fit`;
     `notes`: sentences about what was learned, for the user; `impute(frame, seed)`: its missing values, drawn;
     `remove(rows: Sequence[int]) -> dict[str, list]`: forgets rows of train, answers the levels each category has left;
+    `parents_depth: int`: the generation of the deepest seed or document it starts from; records are one deeper;
     `origins(request) -> synthmill.origins.Origins`: the same answer, with the rows of train its values came from.
     """
 

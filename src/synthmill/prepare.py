@@ -16,7 +16,7 @@ from .compose import Maker, maker
 from .constraints import Combinations, Unique, check_types, parse
 from .cover import cells_of
 from .fitting import Fitting
-from .guards import anchored, declared
+from .guards import anchored, declared, seeded
 from .job import Job, Station
 from .lineage import Source, depth_after, version_of
 from .llm.model import named
@@ -163,7 +163,8 @@ def prepare(spec: Spec, source: str = "spec", base: Path | None = None, given: A
         raise Refusal(
             f"{source}: blend: there is no real data to blend in; add 'real: {{path: ...}}' or remove 'blend'"
         )
-    depth = depth_after([real.depth] if real and made.needs_real else [])
+    depth = depth_after([*([real.depth] if real and made.needs_real else []), *made.parents_depth])
+    seeded(spec.guard, made.parents_depth, source)
     if real is not None and made.needs_real:
         anchored(spec.guard, real, depth, source)
     cells = _cells(spec, real, made, source)

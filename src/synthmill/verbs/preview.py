@@ -61,6 +61,7 @@ def preview(spec: str | Path | Spec, n: int = 10, say: Say = lambda _: None) -> 
         verdicts = verdict_of(station.plugin, usable)
         passed = passed & (verdicts.status == Status.PASS)
         columns[station.use] = _words(verdicts.status, verdicts.reason)
+    columns = columns or {"generator": pl.repeat("pass", usable.height, dtype=pl.String, eager=True)}
     spent = time.monotonic() - start
     judging = _evaluation_seconds(prepared) if prepared.spec.evaluate else 0.0
     asked = sum(c.quota for c in job.cells)
