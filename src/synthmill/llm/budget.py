@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from synthmill.refusal import Halt
@@ -107,31 +108,43 @@ class Spending:
 
 @dataclass
 class Budget:
-    """Hard caps, None: none. A question leaves only if all that is out and itself, at their dearest, stay below them."""
+    """Hard caps, None: none. A question leaves only if all that is out and itself, at their dearest, stay below them.
+
+    Nobody but the server counts a prompt's tokens, so its size is estimated from its bytes, and the estimate is raised to
+    the worst that was seen. Under a cap the first question goes alone, so that there is something to go by.
+    """
 
     tokens: int | None = None
     money: float | None = None
+    _holds: dict[str, tuple[int, float]] = field(default_factory=dict)
     _tokens_out: int = 0
     _money_out: float = 0.0
-    _out: int = 0
+    _worse: float = 0.0
 
-    def reserve(self, cost: Cost, spent: Spending) -> bool | Halt:
+    def reserve(self, address: str, cost: Cost, spent: Spending) -> bool | Halt:
         """True: go. False: wait until more is known of what is out. Halt: never."""
-        if self.tokens is not None and spent.tokens + self._tokens_out + cost.tokens > self.tokens:
-            return False if self._out else Halt(f"the budget of {self.tokens:,} tokens is spent", 1)
-        money = cost.money
+        if self.tokens is None and self.money is None:
+            return True
+        if self._holds and not self._worse:
+            return False
+        dearest = replace(cost, prompt_tokens=math.ceil(cost.prompt_tokens * max(1.0, self._worse)))
+        if self.tokens is not None and spent.tokens + self._tokens_out + dearest.tokens > self.tokens:
+            return False if self._holds else Halt(f"the budget of {self.tokens:,} tokens is spent", 1)
         if self.money is not None:
             total = spent.money
-            if money is None or total is None:
+            if dearest.money is None or total is None:
                 return Halt("budget.money: a model's price is not known; give its 'prices: {input: ..., output: ...}'")
-            if total + self._money_out + money > self.money:
-                return False if self._out else Halt(f"the budget of {self.money:g} (money) is spent", 1)
-        self._tokens_out += cost.tokens
-        self._money_out += money or 0.0
-        self._out += 1
+            if total + self._money_out + dearest.money > self.money:
+                return False if self._holds else Halt(f"the budget of {self.money:g} (money) is spent", 1)
+        self._holds[address] = dearest.tokens, dearest.money or 0.0
+        self._tokens_out += dearest.tokens
+        self._money_out += dearest.money or 0.0
         return True
 
-    def release(self, cost: Cost) -> None:
-        self._tokens_out -= cost.tokens
-        self._money_out -= cost.money or 0.0
-        self._out -= 1
+    def release(self, address: str, cost: Cost, answer: Answer | None) -> None:
+        """answer: None where there was none."""
+        tokens, money = self._holds.pop(address, (0, 0.0))
+        self._tokens_out -= tokens
+        self._money_out = self._money_out - money if self._holds else 0.0
+        seen = 0 if answer is None else answer.prompt_tokens / max(1, cost.prompt_tokens)
+        self._worse = max(self._worse, seen)

@@ -160,7 +160,7 @@ class Desk:
                 return self._halt
             if errand.tries:  # it holds its reservation until it is answered
                 return True
-            may = self.budget.reserve(errand.note.cost, self.spending)
+            may = self.budget.reserve(errand.address, errand.note.cost, self.spending)
             if may is False:
                 self._waiting.add(channel)
             return may
@@ -170,8 +170,6 @@ class Desk:
     def _done(self, channel: Channel) -> Any:
         def done(errand: Errand, answer: Answer | Halt) -> None:
             entry: Entry = errand.note
-            if errand.tries:
-                self.budget.release(entry.cost)
             if isinstance(answer, Halt):
                 self._halt = self._halt or answer
                 self._settle(entry.address, answer)
@@ -181,6 +179,7 @@ class Desk:
                 if not self._arrived:
                     loop().call_soon(self._flush)
                 self._arrived.append(entry)
+            self.budget.release(entry.address, entry.cost, None if isinstance(answer, Halt) else answer)
             waiting, self._waiting = self._waiting, set()
             for other in waiting - {channel}:
                 other.pump()

@@ -20,7 +20,7 @@ _TOO_LONG = re.compile(
 )
 _DECLINED = re.compile(r"content_filter|content_policy|moderation|safety", re.I)
 _SPENT = re.compile(r"insufficient_quota|billing|credit", re.I)
-_SECRET = re.compile(r"\b(sk|pk|key|Bearer)[-_ ][\w*.-]{4,}")
+_SECRET = re.compile(r"\b(sk-|pk-|key-|Bearer )[\w*.-]{4,}")
 
 
 class Endpoint:
@@ -134,7 +134,7 @@ class Endpoint:
         text = " ".join(text.split())
         if self._secret:
             text = text.replace(self._secret, "***")
-        return _SECRET.sub(r"\1-***", text)[:300]
+        return _SECRET.sub(r"\1***", text)[:300]
 
 
 def _plain(content: Any) -> str:

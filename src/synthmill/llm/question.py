@@ -60,9 +60,10 @@ def asked(
 ) -> dict[str, Any]:
     """What decides an answer, and nothing of how it was fetched. At temperature 0 seed and index decide nothing: the same
     question has one answer however often it is asked."""
-    if parameters.get("temperature") == 0:
+    plain = {k: int(v) if isinstance(v, float) and v.is_integer() else v for k, v in parameters.items()}
+    if plain.get("temperature") == 0:
         seed = index = 0
-    return {"model": model, "parameters": dict(parameters), "messages": list(messages), "seed": seed, "index": index}
+    return {"model": model, "parameters": plain, "messages": list(messages), "seed": seed, "index": index}
 
 
 def address(model: str, parameters: Mapping[str, Any], messages: Sequence[Message], seed: int, index: int) -> str:

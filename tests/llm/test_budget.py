@@ -1,0 +1,100 @@
+"""Caps are hard: a question leaves only if all that is out, at its dearest, stays below them."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from synthmill.llm.budget import Budget, Cost, Prices, Spending
+from synthmill.llm.desk import Desk
+from synthmill.llm.model import Model
+from synthmill.llm.question import Answer, Question
+from synthmill.refusal import Halt
+
+
+def questions(n: int) -> list[Question]:
+    return [Question(({"role": "user", "content": f"number {i}"},), 1) for i in range(n)]
+
+
+def test_a_reservation_holds_until_the_answer_is_known() -> None:
+    budget, spent = Budget(tokens=100), Spending()
+    one, answer = Cost(20, 20), Answer("x", "stop", 20, 1)
+
+    def settle(name: str, got: Answer) -> None:
+        spent.paid("m", "s", got, None, 1)
+        budget.release(name, one, got)
+
+    assert budget.reserve("a", one, spent) is True
+    assert budget.reserve("b", one, spent) is False, "the first goes alone"
+    settle("a", answer)
+    assert budget.reserve("b", one, spent) is True
+    assert budget.reserve("c", one, spent) is False, "what is out may yet need it"
+    settle("b", Answer("x", "stop", 40, 20))
+    assert isinstance(budget.reserve("c", one, spent), Halt), "nothing is out that could be cheaper than feared"
+
+
+def test_prompts_are_taken_to_be_as_long_as_the_worst_so_far() -> None:
+    budget, spent = Budget(tokens=1000), Spending()
+    assert budget.reserve("a", Cost(10, 10), spent) is True
+    budget.release("a", Cost(10, 10), Answer("x", "stop", 100, 1))
+    assert budget.reserve("b", Cost(60, 10), spent) is True
+    assert budget.reserve("c", Cost(60, 10), spent) is False, "two of 600 and 10 do not fit"
+
+
+def test_no_cap_is_ever_passed_at_any_concurrency() -> None:
+    """Answers of random length up to max_tokens, 64 at once: what is spent never passes the cap, and comes near it."""
+    lock, total = threading.Lock(), [0]
+
+    async def speak(messages: Any, parameters: Any, seed: int, index: int) -> Answer:
+        import asyncio
+
+        n = int(messages[0]["content"].split()[1])
+        await asyncio.sleep(0.001 * (n % 5))
+        tokens = 10 + n * 7919 % 40
+        with lock:
+            total[0] += tokens
+        return Answer("x", "stop", 0, tokens)
+
+    model, desk = Model(engine=speak, max_tokens=50), Desk(budget=Budget(tokens=3000))
+    model.open(desk, "stage")
+    with pytest.raises(Halt, match="the budget of 3,000 tokens is spent"):
+        model.ask(questions(500))
+    assert 2500 < desk.spending.tokens == total[0] <= 3000
+
+
+def test_money_is_counted_at_the_models_prices() -> None:
+    model = Model(engine=lambda *_: Answer("x", "stop", 1000, 500), prices=Prices(2.0, 10.0), max_tokens=500)
+    desk = Desk(budget=Budget(money=0.1))
+    model.open(desk, "stage")
+    with pytest.raises(Halt, match=r"the budget of 0\.1 \(money\) is spent"):
+        model.ask(questions(100))
+    assert desk.spending.money == pytest.approx(0.007 * sum(s.asked for s in desk.spending.lines.values()))
+    assert 0.08 < desk.spending.money <= 0.1
+
+
+def test_an_unknown_price_is_an_unknown_cost() -> None:
+    desk = Desk()
+    for stage, prices in (("a", None), ("b", Prices(1, 1))):
+        model = Model(engine=lambda *_: Answer("x", "stop", 10, 5), prices=prices)
+        model.open(desk, stage)
+        model.ask(questions(2))
+    assert [(s["stage"], s["money"]) for s in desk.account()] == [("a", None), ("b", pytest.approx(30e-6))]
+    assert desk.spending.money is None
+    capped = Desk(budget=Budget(money=5.0))
+    model = Model(engine=lambda *_: "x")
+    model.open(capped, "a")
+    with pytest.raises(Halt, match="price is not known"):
+        model.ask(questions(1))
+
+
+def test_repetitions_at_temperature_zero_are_counted_and_not_asked() -> None:
+    calls = []
+    model = Model(engine=lambda *a: calls.append(a) or "same", temperature=0)
+    desk = Desk()
+    model.open(desk, "s")
+    q = questions(1)[0]
+    model.ask([q, Question(q.messages, 2), Question(q.messages, 3)])
+    assert len(calls) == 1
+    assert desk.again == {model.model: 2}
