@@ -280,13 +280,13 @@ def _sample(a: argparse.Namespace) -> None:
 
 
 def _impute(a: argparse.Namespace) -> None:
-    from .verbs.impute import counted, impute
+    from .verbs.impute import at_odds, counted, impute
     from .verbs.sample import write_table
 
     frame = impute(a.model, a.file, a.table, a.seed)
     write_table(frame, a.out)
     drawn = ", ".join(f"{n:,} of {c}" for c, n in counted(frame).items())
-    print(f"wrote {frame.height:,} rows to {a.out}; drawn: {drawn or 'nothing, no value was missing'}")
+    print(f"wrote {frame.height:,} rows to {a.out}; drawn: {drawn or 'nothing, no value was missing'}{at_odds(frame)}")
 
 
 def _extend(a: argparse.Namespace) -> int:

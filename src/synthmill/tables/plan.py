@@ -235,7 +235,7 @@ def _rest(c: Total, name: str, train: pl.DataFrame, schema: Schema, taken: set[s
     known = train.select(pl.all_horizontal(pl.col(others).is_not_null())).to_series()
     given = _free(f"{name} alone", taken) if (~known & train[name].is_not_null()).any() else ""
     hidden = _free(f"{name} missing", taken) if (known & train[name].is_null()).any() else ""
-    return Rest(Grid.of(schema[name]), grids, signs, given, hidden)
+    return Rest(Grid.of(schema[name]), grids, signs, given, hidden, c.tolerance)
 
 
 def _free(name: str, taken: set[str]) -> str:

@@ -223,6 +223,7 @@ class Rest:
     signs: tuple[int, ...]
     given: str = ""
     hidden: str = ""
+    tolerance: float = 0.0
 
     @property
     def outs(self) -> tuple[str, ...]:

@@ -7,8 +7,10 @@ import json
 import os
 import re
 import shutil
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from synthmill.compose import Maker, maker
 from synthmill.constraints import Unique, check_types, parse
 from synthmill.cover import level as typed_level
 from synthmill.fitting import Fitting
-from synthmill.frame import digest, row_keys, seed_of
+from synthmill.frame import digest, rng_of, row_keys, seed_of
 from synthmill.lineage import depth_after
 from synthmill.plugins import Request, relative_to
 from synthmill.provenance import maker_of
@@ -30,6 +32,7 @@ from synthmill.run import Run, atomic, sentences
 from synthmill.schema import Schema
 from synthmill.spec import Use
 from synthmill.tables import dates
+from synthmill.tables.holes import Conflict, fill
 from synthmill.tables.read import from_any, read
 
 VERSION = 1
@@ -97,20 +100,34 @@ class Model:
         """The frame with its missing values drawn given what is known of each row; what is known stays. The same seed
         gives the same values. Columns that the model does not know are left as they are.
 
-        Raises Refusal when the generator cannot, or when a column of the model is not in the frame.
+        Constraints of the model hold in what is drawn; where what is known of a row leaves no such value, it stays missing
+        and a warning says in how many rows. Raises Refusal when the generator cannot, or when a column of the model is not
+        in the frame.
         """
         table, back = from_any(frame)
+        filled, conflicts = self.imputed(table, seed)
+        for c in conflicts:
+            warnings.warn(f"impute: {c.sentence}", stacklevel=2)
+        return back(filled)
+
+    def imputed(self, table: pl.DataFrame, seed: int = 0) -> tuple[pl.DataFrame, list[Conflict]]:
+        """`impute` of a polars frame, and where values had to stay missing for a constraint's sake."""
         step = self.maker.firsts[0]
-        if len(self.maker.firsts) > 1 or step.plan or not hasattr(step.plugin, "impute"):
-            raise Refusal(f"impute: {step.use} draws whole rows only; fit tabular.forest, without constraints")
-        columns = step.plugin.schema()
+        if len(self.maker.firsts) > 1 or not hasattr(step.plugin, "impute"):
+            raise Refusal(f"impute: {step.use} draws whole rows only; fit tabular.forest")
+        columns = step.schema()
         for name, dtype in columns.items():
             if name not in table.columns:
                 raise Refusal(f"impute: the table has no column '{name}'; {choices(name, table.columns)}")
             if table[name].dtype != dtype:
                 table = table.with_columns(_cast(table[name], dtype))
-        filled = step.plugin.impute(table.select(list(columns)), seed)
-        return back(table.with_columns(filled[c] for c in columns))
+        known, conflicts = table.select(list(columns)), list[Conflict]()
+        if step.plan is None:
+            filled = step.plugin.impute(known, seed)
+        else:
+            drawn = partial(_drawn, step.plugin, seed)
+            filled, conflicts = fill(step.plan, known, drawn, rng_of("impute", seed))
+        return table.with_columns(filled[c] for c in columns), conflicts
 
     def remove(self, rows: Sequence[int]) -> None:
         """Takes records out of the model, as far as its generators hold any: none of their values is drawn any more.
@@ -187,6 +204,11 @@ class Model:
             pl.lit(run).alias("_run"),
             pl.lit(self.depth, pl.UInt8).alias("_depth"),
         )
+
+
+def _drawn(plugin: Any, seed: int, frame: pl.DataFrame, draw: int) -> pl.DataFrame:
+    made: pl.DataFrame = plugin.impute(frame, seed_of("impute", seed, draw))
+    return made
 
 
 def _cast(s: pl.Series, dtype: pl.DataType) -> pl.Series:
