@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -112,3 +113,26 @@ def test_transcripts_have_their_places() -> None:
     assert list(firsts("a\n  1\n  2\n  3\n  4\n  b:\n    5\nc")) == ["a", "  1", "  2", "...", "  b:", "    5", "c"]
     text = "Leaks.\n\nleak   A\n  1\n\nhint  B\n  2\n\nleak  C\n  3\n\nleak  D\n\nreport"
     assert list(worst(text)) == ["Leaks.", "leak   A\n  1", "leak  C\n  3"]
+
+
+def test_the_forests_figures_are_those_measured() -> None:
+    """`python bench/sizes.py` writes the page from its results; whoever edits a number here is told."""
+    from sizes import PAGE, RESULTS, written
+
+    page, results = PAGE.read_text("utf-8"), json.loads(RESULTS.read_text("utf-8"))
+    assert written(page, results) == page
+    results["wide"]["cpu_s"] += 11
+    assert written(page, results) != page
+
+
+def test_what_privacy_aims_at_is_told_as_it_is() -> None:
+    from synthmill.generate.tabular import forest
+
+    page = (BENCH.parent / "docs" / "forest.md").read_text("utf-8")
+    for name, aim in forest._AIMS.items():
+        assert f"| `{name}` | {aim.auc:.2f} |" in page
+    assert f"tenth of the rows (at most {forest._KEPT[1]:,})" in page
+    assert forest._KEPT[0] == 0.1
+    assert f"fewer than {forest._FEWEST:,} rows is not attacked" in page
+    assert f"weigh up to {forest._HEAVIEST:g} times as much" in page
+    assert f"Beyond `rows` ({forest.Forest.rows:,})" in page
