@@ -205,21 +205,22 @@ def test_a_model_that_is_not_here_is_refused_with_the_command_and_never_download
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    with pytest.raises(Refusal, match="synthmill models pull qwen2.5-0.5b"):
+    with pytest.raises(Refusal, match=r"synthmill models pull qwen2\.5-0\.5b"):
         Model("qwen2.5-0.5b").ask([question("hi")])
+    with pytest.raises(Refusal, match=r"generate: .*synthmill models pull qwen2\.5-0\.5b"):
+        Model("qwen2.5-0.5b").check("generate")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.fixture(scope="module")
-def small() -> Iterator[Model]:
+def small() -> Model:
     """SmolLM2 in four slots."""
     pytest.importorskip("xllamacpp")
     try:
         pull("smollm2-135m")
     except Refusal as e:
         pytest.skip(f"SmolLM2 is neither in the cache nor to be had: {e}")
-    model = Model("smollm2-135m", slots=4, context=512, max_tokens=8, deadline=300)
-    yield model
+    return Model("smollm2-135m", slots=4, context=512, max_tokens=8, deadline=300)
 
 
 def test_the_same_question_has_the_same_answer_alone_and_in_company(small: Model) -> None:

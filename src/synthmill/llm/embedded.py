@@ -44,9 +44,7 @@ class Embedded:
         threads: int | None = None,
         command: Sequence[str] | None = None,
     ) -> None:
-        if command is None and importlib.util.find_spec("xllamacpp") is None:
-            raise MissingExtra("a model on this machine", "xllamacpp", "llm")
-        path = model if command else str(locate(model))
+        path = model if command else str(file_of(model))
         self.limit = slots
         self._context = context
         self._command = command or (sys.executable, "-P", str(Path(llama.__file__)))
@@ -131,6 +129,13 @@ class Embedded:
             error = "the answer is empty" + (": max_tokens was too small for one" if finish == "length" else "")
         counted = int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0)
         return Answer(text, finish, *counted, error, False, choice.get("logprobs"), tools)
+
+
+def file_of(model: str) -> Path:
+    """Refuses, before anything is asked, what could never answer: the engine or the model's file is not here."""
+    if importlib.util.find_spec("xllamacpp") is None:
+        raise MissingExtra("a model on this machine", "xllamacpp", "llm")
+    return locate(model)
 
 
 def cores() -> int:

@@ -101,9 +101,13 @@ class Model:
         return dict(given)
 
     def check(self, at: str) -> None:
-        """Raises Refusal where asking could only fail: the key's variable is not set."""
+        """Raises Refusal where asking could only fail: the key's variable is not set, the model's file is not here."""
         try:
             self._secret()
+            if self.base_url is None and not self._is_stub:
+                from .embedded import file_of
+
+                file_of(self.model)
         except Refusal as e:
             raise Refusal(f"{at}: {e}", e.code) from None
 
