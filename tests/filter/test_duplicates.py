@@ -1,7 +1,7 @@
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synthmill.filter.duplicates import Duplicates
@@ -94,6 +94,7 @@ def test_beyond_trains_size_repetitions_grow_as_in_fresh_draws():
     assert check._room(10_000) == pytest.approx(10_000 - len(np.unique(people[:10_000])))
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 8), max_size=60), st.integers(1, 9), st.sampled_from([0.0, 0.2, 0.6]))
 def test_memory_does_not_depend_on_batches(values, size, rate):
     rows, after = frame(*values).cast(pl.Int64), frame(*range(12), *range(12))
@@ -124,3 +125,47 @@ def test_no_rows_and_wrong_rates():
     for rate in (1.5, -0.1, "trian"):
         with pytest.raises(Refusal, match="rate"):
             build("filter", {"use": "duplicates", "rate": rate})
+
+
+def told(*texts: str | None) -> pl.DataFrame:
+    return pl.DataFrame({"q": list(texts), "label": "x"}, schema={"q": pl.String, "label": pl.String})
+
+
+LONG = "Explain in your own words why the sky is blue during the day and red in the evening, and name the effect."
+
+
+def test_texts_are_compared_by_likeness_and_only_admitted_ones_count():
+    check = Duplicates(text="q")
+    changed = LONG.replace("red", "orange")
+    batch = told(LONG, changed, LONG.upper(), "Name three rivers of Europe that flow north.", LONG)
+    verdicts = check.judge(batch)
+    assert verdicts.status.to_list() == [0, 1, 1, 0, 1]
+    assert verdicts.reason[1] in {f"shares {n}% of its word pairs with an admitted text" for n in range(70, 95)}
+    assert verdicts.score.is_null().to_list() == [True, False, False, True, False]
+    assert 0.5 < verdicts.score[1] < verdicts.score[2] == 1
+    check.remember(batch[3:4])
+    assert check.judge(told(changed, "Name three rivers in Europe that flow north!")).status.to_list() == [0, 1]
+
+
+def test_no_rate_lets_a_repeated_text_in():
+    check = Duplicates(rate=0.9, text="q")
+    check.remember(told(LONG))
+    assert check.judge(told(LONG, LONG, LONG)).status.to_list() == [1, 1, 1]
+
+
+def test_without_text_columns_alike_is_not_equal():
+    check = Duplicates()
+    assert check.judge(told(LONG, LONG.replace("red", "orange"))).status.to_list() == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("p", "no column 'p'"), (["q", "n"], "column 'n' is Int64, which holds no text")]
+)
+def test_columns_that_are_no_text_are_refused(text, said):
+    with pytest.raises(Refusal, match=said):
+        Duplicates(text=text).expect({"q": pl.String(), "n": pl.Int64()})
+
+
+def test_likeness_out_of_reach_is_refused():
+    with pytest.raises(Refusal, match="near"):
+        build("filter", {"use": "duplicates", "text": "q", "near": 0.1})

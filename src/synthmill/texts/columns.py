@@ -77,6 +77,13 @@ def texts(column: pl.Series) -> list[str | None]:
     return [None if p is None else "\n\n".join(x for x in p if x is not None) for p in parts]
 
 
+def joined(frame: pl.DataFrame, columns: Sequence[str]) -> pl.Series:
+    """(n,) String: the texts of some columns, one below the other; a null is left out."""
+    plain = [frame[c] if frame[c].dtype == pl.String else pl.Series(c, texts(frame[c]), pl.String) for c in columns]
+    below = pl.concat_str(columns, separator="\n\n", ignore_nulls=True).alias("text")
+    return pl.DataFrame(plain).select(below).to_series()
+
+
 def answers(column: pl.Series) -> list[str | None]:
     """(n,) the text of each row; of messages and of lists the last, which is the answer."""
     if not isinstance(column.dtype, pl.List):
