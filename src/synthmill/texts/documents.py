@@ -104,7 +104,7 @@ def _html(path: Path) -> str:
 
 
 class _Page(HTMLParser):
-    """Collects text; blocks stand apart, cells of a row are separated, `pre` keeps its lines."""
+    """Collects text; blocks stand apart, cells of a row are set apart by |, `pre` keeps its lines."""
 
     _HIDDEN = {"script", "style", "noscript", "template", "nav", "header", "footer", "aside", "svg", "head", "form"}
     _BLOCKS = {
@@ -128,6 +128,8 @@ class _Page(HTMLParser):
             self._hidden.append(tag)
         self._pre += tag == "pre"
         self._apart(tag)
+        if tag in ("td", "th") and self._parts and not self._parts[-1].endswith("\n"):
+            self._parts.append(" | ")
 
     def handle_endtag(self, tag: str) -> None:
         if tag in self._hidden:
@@ -141,8 +143,6 @@ class _Page(HTMLParser):
             self._parts.append("\n\n")
         elif tag in self._LINES:
             self._parts.append("\n")
-        elif tag in ("td", "th"):
-            self._parts.append(" ")
 
     def handle_data(self, data: str) -> None:
         if self._hidden:
