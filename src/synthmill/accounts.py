@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,9 +78,24 @@ def open_desk(job: Job, run: Run | None = None, workspace: Path | None = None) -
         journal = Journal(journal_path(folder), _account(run) if run is not None else "")
         kept = run.manifest.get("spending", []) if run is not None else []
         spending = _continued(journal.spent(), kept) if run is not None else Spending()
-        job.desk = Desk(journal, Budget(job.budget.tokens, job.budget.money), spending, offline())
+        job.desk = Desk(journal, Budget(job.budget.tokens, job.budget.money), spending, offline(), tasting=run is None)
     for use, model in found:
         model.open(job.desk, use)
+
+
+def sentences(spending: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What a run's models were asked and what that cost, a line for each model and stage."""
+    return [_sentence(told) for told in spending]
+
+
+def _sentence(told: Mapping[str, Any]) -> str:
+    cost = "cost not known" if told["money"] is None else f"cost {told['money']:,.4g}"
+    parts = [f"{told['prompt_tokens']:,} tokens in, {told['completion_tokens']:,} out, {cost}"]
+    parts += [f"{told['remembered']:,} more were in the journal"] if told["remembered"] else []
+    parts += [f"{told['repeats']:,} tries repeated"] if told["repeats"] else []
+    parts += [f"{told['errors']:,} errors"] if told["errors"] else []
+    parts += [f"{told['refusals']:,} refusals"] if told["refusals"] else []
+    return f"{told['stage']} asked {told['model']} {told['asked']:,} questions: {'; '.join(parts)}"
 
 
 def _account(run: Run) -> str:

@@ -19,6 +19,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from .accounts import sentences
 from .documents import findings
 from .documents.audit import STATUS
 from .documents.collapse import sentences_of
@@ -30,6 +31,7 @@ from .prepare import Prepared
 from .verbs.audit import Audit
 from .verbs.collapse import Collapse, Price
 from .verbs.contributions import Contributions
+from .verbs.expense import Expense
 from .verbs.make import Observer, Result
 from .verbs.preview import Preview
 
@@ -155,8 +157,22 @@ def previewed(p: Preview, source: str) -> None:
             out.print(f"  {escape(check)}: [{style}]{escape(str(said))}[/]")
     out.print(
         f"\nabout {p.yield_:.0%} of candidates pass ({p.probe} tried), before duplicates build up and cells fill; the full run of "
-        f"{p.asked:,} records takes {_about(p.seconds)} and {max(p.megabytes, 0.01):.2g} MB. Next: synthmill make {source}"
+        f"{p.asked:,} records takes {_about(p.seconds)} and {max(p.megabytes, 0.01):.2g} MB."
+        + (f"\n{_expense(p.expense)}." if p.expense else "")
+        + f" Next: synthmill make {source}"
     )
+
+
+def _expense(e: Expense) -> str:
+    low, high = e.rate[0], e.rate[2]
+    said = f"with {low:.0%} to {high:.0%} passing, {_span(e.tokens)} tokens of language models"
+    return said + (
+        ", at a cost that is not known (no prices)" if e.money is None else f", at a cost of {_span(e.money)}"
+    )
+
+
+def _span(x: tuple[float, float, float]) -> str:
+    return f"about {_number(x[1])} ({_number(x[0])} to {_number(x[2])})"
 
 
 def _about(seconds: float) -> str:
@@ -185,6 +201,8 @@ def made(result: Result) -> int:
         out.print(f"  [yellow]short {n:,}[/] in {escape(label)}")
     if len(result.short) > MANY:
         out.print(f"  and {len(result.short) - MANY} more short cells (see the report)")
+    for sentence in sentences(manifest.get("spending", ())):
+        out.print(f"  {escape(sentence)}")
     if result.stopped:
         out.print(f"  [yellow]stopped:[/] {escape(result.stopped)}")
         if "budget" in result.stopped:

@@ -117,6 +117,15 @@ class Job:
         """For the manifest: what language models were asked and what they cost."""
         return {"spending": self.desk.account()} if self.desk else {}
 
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know of how models were asked."""
+        return [
+            f"{model} was asked {n:,} questions again at temperature 0: it would answer the same, so it was not asked; give it "
+            "a temperature, or prompts that differ"
+            for model, n in (self.desk.again if self.desk else {}).items()
+        ]
+
     def request(self, k: int, cell: int, ordinal: int, n: int, *stream: object) -> Request:
         """The seed depends on names alone: spec seed, generators, cell, ordinal (and the stream of a further draw)."""
         asked = self.cells[cell] if cell != ANY else Cell(ANY, (), 0)

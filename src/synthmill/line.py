@@ -92,6 +92,7 @@ class Filling:
             while not self.stopped and self._rounds(engine, adaptive=need.kind == "auto"):
                 pass
             self.warnings = [w for w in self.warnings if TURNED not in w] + turned(self.job.stations, self.tally)
+            self.warnings += [n for n in self.job.notes if n not in self.warnings]
             with undisturbed():
                 self._save(last=True)
         except KeyboardInterrupt:

@@ -41,6 +41,13 @@ class Cost:
     def money(self) -> float | None:
         return self._priced(self.prompt_tokens, self.completion_tokens)
 
+    def counted(self, answer: Answer) -> Answer:
+        """With tokens, where a server does not count them: the prompt's estimate, and one for every two bytes of text."""
+        if answer.prompt_tokens or answer.completion_tokens or not answer.text:
+            return answer
+        own = min(self.completion_tokens, len(answer.text.encode("utf-8", "replace")) // 2 + 1)
+        return replace(answer, prompt_tokens=self.prompt_tokens, completion_tokens=own)
+
     def of(self, answer: Answer) -> float | None:
         """What the answer did cost."""
         return self._priced(answer.prompt_tokens, answer.completion_tokens)
@@ -146,5 +153,5 @@ class Budget:
         tokens, money = self._holds.pop(address, (0, 0.0))
         self._tokens_out -= tokens
         self._money_out = self._money_out - money if self._holds else 0.0
-        seen = 0 if answer is None else answer.prompt_tokens / max(1, cost.prompt_tokens)
-        self._worse = max(self._worse, seen)
+        if answer is not None:
+            self._worse = max(self._worse, 1e-9, answer.prompt_tokens / max(1, cost.prompt_tokens))

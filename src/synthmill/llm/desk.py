@@ -64,9 +64,12 @@ class Desk:
         budget: Budget | None = None,
         spending: Spending | None = None,
         offline: bool = False,
+        tasting: bool = False,
     ) -> None:
-        """offline: what the journal does not know is not asked: it stops the run."""
-        self._offline = offline
+        """offline: what the journal does not know is not asked: it stops the run. tasting: answers are kept in `answers`
+        with what each cost, or would have cost without the journal."""
+        self._offline, self._tasting = offline, tasting
+        self.answers: list[tuple[Answer, float | None]] = []
         self.journal, self.budget = journal, budget or Budget()
         self.spending = spending or Spending()
         self._lock = threading.Lock()
@@ -101,7 +104,10 @@ class Desk:
             continue
         if batch.halt is not None:
             raise Halt(str(batch.halt), batch.halt.code)
-        return [a for a in batch.answers if a is not None]
+        answers = [a for a in batch.answers if a is not None]
+        if self._tasting:
+            self.answers += [(a, e.cost.of(a)) for a, e in zip(answers, entries, strict=True)]
+        return answers
 
     def account(self) -> list[dict[str, Any]]:
         """What was spent, per model and stage, as JSON-able data; the journal's hit rate is brought up to date."""
@@ -174,7 +180,8 @@ class Desk:
                 self._halt = self._halt or answer
                 self._settle(entry.address, answer)
             else:
-                entry.answer, entry.tries = replace(answer, address=entry.address), errand.tries
+                answer = replace(entry.cost.counted(answer), address=entry.address)
+                entry.answer, entry.tries = answer, errand.tries
                 self.spending.paid(entry.model, entry.stage, answer, entry.cost.of(answer), errand.tries)
                 if not self._arrived:
                     loop().call_soon(self._flush)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from synthmill.accounts import open_desk
 from synthmill.candidates import verdict_of
 from synthmill.cells import ANY
 from synthmill.frame import Status
@@ -18,6 +19,8 @@ from synthmill.refusal import Refusal
 from synthmill.spec import Spec
 from synthmill.tables.boost import classify
 from synthmill.tables.encode import encode
+
+from .expense import Expense, expense
 
 PROBE = 400
 """Candidates behind the estimates."""
@@ -32,6 +35,7 @@ class Preview:
     """candidates: payload; verdicts: one column per check, "pass" or status and reason.
 
     yield_: share of the probe that passed everything; seconds, megabytes: of the whole run, from the probe's own cost.
+    expense: what its language models would be asked, None without any.
     """
 
     candidates: pl.DataFrame
@@ -41,6 +45,7 @@ class Preview:
     seconds: float
     megabytes: float
     asked: int
+    expense: Expense | None = None
 
 
 def preview(spec: str | Path | Spec, n: int = 10, say: Say = lambda _: None) -> Preview:
@@ -49,11 +54,12 @@ def preview(spec: str | Path | Spec, n: int = 10, say: Say = lambda _: None) -> 
         raise Refusal(f"-n: {n} is not a positive number")
     prepared = prepared_from(spec)
     start = time.monotonic()
+    open_desk(prepared.job)
     prepared.fit(say)
     fitting = time.monotonic() - start
     job = prepared.job
     start = time.monotonic()
-    probe = _candidates(job, max(n, PROBE if job.maker.kind == "cpu" else n))
+    probe = _candidates(job, max(n, PROBE if job.kind == "cpu" else n))
     usable = probe.filter(pl.col("_status") == Status.PASS).select(list(job.maker.schema()))
     passed = pl.Series([True] * usable.height, dtype=pl.Boolean)
     columns = {}
@@ -63,6 +69,7 @@ def preview(spec: str | Path | Spec, n: int = 10, say: Say = lambda _: None) -> 
         columns[station.use] = _words(verdicts.status, verdicts.reason)
     columns = columns or {"generator": pl.repeat("pass", usable.height, dtype=pl.String, eager=True)}
     spent = time.monotonic() - start
+    answers = job.desk.answers if job.desk else []
     judging = _evaluation_seconds(prepared) if prepared.spec.evaluate else 0.0
     asked = sum(c.quota for c in job.cells)
     share = int(passed.sum()) / max(1, probe.height)
@@ -79,6 +86,7 @@ def preview(spec: str | Path | Spec, n: int = 10, say: Say = lambda _: None) -> 
         fitting + judging + spent / max(1, probe.height) * asked / max(share, 1 / max(1, probe.height)),
         per_row * asked * 0.3 / 1e6,
         asked,
+        expense(answers, probe.height, int(passed.sum()), asked, job.max_attempts),
     )
 
 

@@ -17,6 +17,7 @@ from synthmill.provenance import Provenance
 from synthmill.refusal import Refusal
 from synthmill.run import Run, sentences
 
+from .asked import asked
 from .contributions import anchor_of
 from .make import blend_inputs
 
@@ -57,6 +58,7 @@ def trace(root: str | Path, record: str, private: bool = False, real: Any = None
     story["real data"] = (
         {x: manifest["real"][x] for x in ("source", "digest", "train", "licence")} if manifest["real"] else None
     )
+    story |= asked(run, k, i)
     story["models"] = {f: d for f, d in (manifest.get("models") or {}).items() if f != "saved"}
     story["versions"] = manifest["versions"]
     origin = _origin(run, about, i, story)
