@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -29,6 +30,8 @@ CONFIG: dict[str, dict[str, Any]] = {
     "generate.lab.regression": {"target": "age"},
     "generate.simulate.program": {"function": "test_conformance:simulate", "space": {"a": {"integers": [0, 9]}}},
     "generate.tabular.smote": {"target": "income"},
+    "filter.decontaminate": {"files": str(Path(__file__).parent / "filter" / "items.txt")},
+    "filter.memorized": {"columns": ["mail"]},
     "filter.unique": {"columns": ["id"]},
     "measure.fairness": {"sensitive": ["sex"]},
     "verify.constraints": {

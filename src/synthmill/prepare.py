@@ -140,7 +140,7 @@ def prepare(spec: Spec, source: str = "spec", base: Path | None = None, given: A
     with relative_to(base), named(spec.models):
         made = maker(spec.generate, source)
         verify = _stations("verify", _verified(spec), source)
-        filters = _stations("filter", [*spec.filter, *_keys(spec)], source)
+        filters = _stations("filter", [*spec.filter, *_benchmarks(spec), *_keys(spec)], source)
         monitors = _stations("monitor", spec.monitor, source)
         _check_evaluation(spec, source)
     real = (
@@ -192,6 +192,12 @@ def _verified(spec: Spec) -> list[Use]:
     own = {"use": "constraints", "all": row_wise}
     uses = [own if u == {"use": "constraints"} else u for u in spec.verify]
     return uses if own in uses or not row_wise else [*uses, own]
+
+
+def _benchmarks(spec: Spec) -> list[Use]:
+    """The filter for the evaluation files the spec names, unless the user placed one of their own."""
+    placed = any(u["use"] == "decontaminate" for u in spec.filter)
+    return [{"use": "decontaminate", "files": spec.decontaminate}] if spec.decontaminate and not placed else []
 
 
 def _keys(spec: Spec) -> list[Use]:

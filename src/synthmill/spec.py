@@ -149,6 +149,7 @@ class Spec(Part):
     generate: list[Use]
     verify: list[Use] = []
     filter: list[Use] = []
+    decontaminate: list[str] = []
     monitor: list[Use] = []
     guard: GuardNeed = GuardNeed()
     blend: BlendNeed | None = None
@@ -180,6 +181,11 @@ class Spec(Part):
             raise ValueError(f"{given!r}: expected names with models, such as {{teacher: {{model: m, base_url: ...}}}}")
         return {k: {"model": v} if isinstance(v, str) else v for k, v in given.items()}
 
+    @field_validator("decontaminate", mode="before")
+    @classmethod
+    def _files(cls, given: Any) -> Any:
+        return [given] if isinstance(given, str) else given
+
     @field_validator("constraints", mode="before")
     @classmethod
     def _constraints(cls, given: Any) -> Any:
@@ -201,6 +207,7 @@ class Spec(Part):
             mode="json", include={"seed", "cover", "generate", "verify", "filter", "monitor", "fill"}
         )
         parts |= {"constraints": self.constraints} if self.constraints else {}
+        parts |= {"decontaminate": self.decontaminate} if self.decontaminate else {}
         parts |= {"models": self.models} if self.models else {}
         parts = {k: _deciding(v) for k, v in parts.items()}
         anchor = self.real.model_dump(mode="json", exclude={"path", "licence"}) if self.real else None
