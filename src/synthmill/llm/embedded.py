@@ -213,14 +213,19 @@ class _Child:
 
     async def stop(self) -> None:
         self.dead = True
+        await self._end()
+
+    async def _end(self) -> int:
+        """Lets it go; its exit code, or minus the signal that ended it. Not by `Process.kill`, which may take the code away from whoever
+        waits for it (and leave 255 instead)."""
         if self._process.stdin is not None:
             self._process.stdin.close()
         try:
-            await asyncio.wait_for(self._process.wait(), PATIENCE)
+            return await asyncio.wait_for(self._process.wait(), PATIENCE)
         except TimeoutError:
             with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
-            await self._process.wait()
+                os.kill(self.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+            return await self._process.wait()
 
     def _send(self, line: Mapping[str, Any]) -> None:
         assert self._process.stdin is not None
@@ -256,9 +261,7 @@ class _Child:
 
     async def _why(self) -> str:
         """One that closed its output without ending, or talks nonsense, is of no use either."""
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
-        code = await self._process.wait()
+        code = await self._end()
         await asyncio.wait([self._errors], timeout=1)  # its last words may still be in the pipe
         if code >= 0:
             return f"it ended with code {code}"
