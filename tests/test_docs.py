@@ -179,6 +179,7 @@ def test_every_plugin_and_parameter_is_told() -> None:
     pages = {"generate": "generators", "measure": "metrics"}
     for family in FAMILIES:
         text = (DOCS / f"{pages.get(family, 'checks')}.md").read_text("utf-8")
+        text += (DOCS / "text.md").read_text("utf-8") if family == "generate" else ""
         for use, _, options in describe(family):
             for word in (use, *(o.split("=")[0] for o in options)):
                 assert f"`{word}`" in text, f"{family}: {use}: {word}"
