@@ -32,11 +32,14 @@ CONFIG: dict[str, dict[str, Any]] = {
     "generate.tabular.smote": {"target": "income"},
     "filter.decontaminate": {"files": str(Path(__file__).parent / "filter" / "items.txt")},
     "filter.memorized": {"columns": ["mail"]},
+    "filter.language": {"languages": ["en"]},
     "filter.unique": {"columns": ["id"]},
     "measure.fairness": {"sensitive": ["sex"]},
     "verify.constraints": {
         "all": [{"inequality": ["capital_loss", "fnlwgt"]}, {"combinations": ["sex", "relationship"]}]
     },
+    "verify.format": {"columns": ["note"]},
+    "verify.instructions": {"column": "note", "all": [{"id": "no_comma"}]},
     "verify.program": {"function": "test_conformance:adults_only"},
     "verify.rules": {"all": ["age >= 17"]},
 }
@@ -98,6 +101,24 @@ BAD = {
 }
 
 
+PROSE = (
+    "The mill stands by the river and it has ground wheat for the people of the valley since the year it was built. In dry "
+    "summers the wheel stops so the miller keeps a small engine in the shed behind the house. Visitors who come on Sundays "
+    "may watch the stones turn and have a look at the old books that lie on the table by the door."
+)
+TEXT: dict[str, tuple[dict[str, str], dict[str, str]]] = {
+    "answer": ({"answer": "the wheel", "evidence": PROSE}, {"answer": "a sail", "evidence": PROSE}),
+    "evidence": ({"evidence": "the miller keeps a small engine", "source": PROSE}, {"evidence": "no engine at all", "source": PROSE}),
+    "format": ({"note": PROSE}, {"note": "Dear [insert name]"}),
+    "instructions": ({"note": PROSE}, {"note": "one, two"}),
+    "language": ({"note": PROSE}, {"note": "Die Mühle steht am Fluss und dreht sich den ganzen Tag."}),
+    "pii": ({"note": PROSE}, {"note": "Write to jo.doe@gmail.com"}),
+    "quality": ({"note": PROSE}, {"note": "buy now"}),
+    "toxicity": ({"note": PROSE}, {"note": "what the fuck"}),
+}
+"""Columns of text that the checks of text must pass and must reject."""
+
+
 @pytest.mark.parametrize(("family", "use"), [(f, u) for f in ("verify", "filter") for u in known(f)])
 def test_checks(family: str, use: str, real: Real) -> None:
     cls = find(family, use)
@@ -107,6 +128,8 @@ def test_checks(family: str, use: str, real: Real) -> None:
     columns = real.schema.names
     good = real.train.head(20) if use != "copies" else unlike(real).head(20)
     bad = BAD[use](real.train.head(20)) if use in BAD else None
+    if use in TEXT:
+        good, bad = (good.with_columns(pl.lit(v).alias(c) for c, v in columns.items()) for columns in TEXT[use])
     if bad is None:
         bad = good.clear()
     check_check(factory(family, use), real.train.select(columns), real.schema, good, bad)

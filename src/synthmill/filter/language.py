@@ -39,7 +39,7 @@ class Language:
         if (self.languages is None) == (self.expected is None):
             raise Refusal("language: either languages: [...] or expected: a column is needed")
         self._wanted = {known(name, "language: languages") for name in self.languages or ()}
-        self._columns = Chosen(self.columns, "language", TABULAR)
+        self._columns = Chosen(self.columns, "language", TABULAR, prose=True)
 
     def expect(self, columns: Mapping[str, pl.DataType]) -> None:
         """The columns candidates will have. Raises Refusal where `columns` or `expected` names another."""

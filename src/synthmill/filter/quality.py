@@ -41,7 +41,7 @@ class Quality:
                 raise Refusal(f"quality: limits: no rule '{name}'; {choices(name, rules)}")
             if limit is not None:
                 rules[name] = replace(rules[name], limit=limit)
-        self._columns = Chosen(self.columns, "quality", TABULAR)
+        self._columns = Chosen(self.columns, "quality", TABULAR, prose=True)
         self._rules = [(n, r) for n, r in rules.items() if self.limits.get(n, r.limit) is not None]
 
     def expect(self, columns: Mapping[str, pl.DataType]) -> None:

@@ -37,7 +37,7 @@ class Toxicity:
     allow: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        self._columns = Chosen(self.columns, "toxicity", TABULAR)
+        self._columns = Chosen(self.columns, "toxicity", TABULAR, prose=True)
         entries = own() if self.file is None else read(self.file, "toxicity: file")
         known = sorted({c for c, _ in entries})
         for category in self.categories or ():

@@ -45,10 +45,9 @@ def find(text: str, entities: Sequence[str] = (), reserved: bool = False) -> lis
         for start, end in _candidates(kind, text):
             if any(start < f.end and f.start < end for f in taken):
                 continue
-            if not reserved and _is_reserved(kind.entity, text[start:end]):
-                continue
             taken.append(Finding(kind.entity, start, end))
-    return sorted(taken, key=lambda f: f.start)
+    kept = [f for f in taken if reserved or not _is_reserved(f.entity, text[f.start : f.end])]
+    return sorted(kept, key=lambda f: f.start)
 
 
 def _candidates(kind: _Kind, text: str) -> Iterator[tuple[int, int]]:
@@ -105,7 +104,7 @@ def _phone(text: str) -> bool:
     if not 7 <= len(d) <= 15 or len(set(d)) < 3 or checksums.card(bare) or re.search(r"\b00\D00\b", bare):
         return False
     return not re.fullmatch(
-        r"\d{4}[-./ ]\d{1,2}[-./ ]\d{1,2}|\d{1,2}[-./ ]\d{1,2}[-./ ]\d{4}|[12]\d{3} ?[-–] ?[12]\d{3}|\d{1,3}(?:[ .]000)+",
+        r"\d{3}-\d\d-\d{4}|\d{4}[-./ ]\d{1,2}[-./ ]\d{1,2}|\d{1,2}[-./ ]\d{1,2}[-./ ]\d{4}|[12]\d{3} ?[-–] ?[12]\d{3}|\d{1,3}(?:[ .]000)+",
         bare,
     )
 
@@ -132,10 +131,20 @@ _PHONES = (
 )
 _LOOSE = rf"{_D}\(?\d{{2,5}}\)?(?:[ .-]?\d{{2,5}}){{1,5}}{_EXTENSION}{_END}(?!\s*[=<])"
 
-_V4 = (
-    r"(?<![\w.])(?<!version )(?<!Version )(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?!\w|\.[\d*])"
+_V4 = r"(?<![\w.])(?<!version )(?<!Version )(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?!\w|\.[\d*])"
+_HOST = _words(
+    "ip(?:v4)?s?",
+    "address(?:es)?",
+    "hosts?",
+    "servers?",
+    "dns",
+    "ping",
+    "subnet",
+    "gateway",
+    "ssh",
+    "router",
+    "resolver",
 )
-_HOST = _words("ip(?:v4)?s?", "address(?:es)?", "hosts?", "servers?", "dns", "ping", "subnet", "gateway", "ssh", "router", "resolver")
 
 _KINDS = (
     _Kind(
@@ -165,7 +174,7 @@ _KINDS = (
     _Kind("FR_NIR", re.compile(rf"{_D}[12] ?\d{{2}} ?\d{{2}} ?\d[\dABab] ?\d{{3}} ?\d{{3}} ?\d{{2}}{_END}"), checksums.nir),
     _Kind("BR_CPF", re.compile(rf"{_D}\d{{3}}\.\d{{3}}\.\d{{3}}-\d{{2}}{_END}"), checksums.cpf),
     _Kind("ES_NIF", re.compile(rf"{_D}(?:\d{{8}}|\d{{2}}\.\d{{3}}\.\d{{3}}|[XYZxyz][- ]?\d{{7}})[- ]?[A-Za-z]\b"), checksums.nif),
-    _Kind("IN_AADHAAR", re.compile(rf"{_D}[2-9]\d{{3}}([ -])\d{{4}}\1\d{{4}}{_END}"), checksums.aadhaar),
+    _Kind("IN_AADHAAR", re.compile(rf"{_D}(?<!\d[ -])[2-9]\d{{3}}([ -])\d{{4}}\1\d{{4}}(?![ -]\d){_END}"), checksums.aadhaar),
     _Kind("US_ITIN", re.compile(rf"{_D}9\d{{2}}([ -])\d{{2}}\1\d{{4}}{_END}"), checksums.itin),
     _Kind("US_SSN", re.compile(rf"{_D}\d{{3}}([ -])\d{{2}}\1\d{{4}}{_END}"), checksums.ssn),
     _Kind("US_SSN", re.compile(rf"{_D}\d{{9}}{_END}"), checksums.ssn, _words("ssn", "social security(?: number)?")),
@@ -207,5 +216,9 @@ def _is_reserved(entity: str, value: str) -> bool:
         case "IP_ADDRESS":
             return not ipaddress.ip_address(value).is_global
         case "IBAN_CODE":
-            return re.sub(r"[ -]", "", value).upper() in ("GB82WEST12345698765432", "DE89370400440532013000", "GB33BUKB20201555555555")
+            return re.sub(r"[ -]", "", value).upper() in (
+                "GB82WEST12345698765432",
+                "DE89370400440532013000",
+                "GB33BUKB20201555555555",
+            )
     return False

@@ -26,7 +26,7 @@ _NAMES = {
     "telugu": "te", "thai": "th", "turkish": "tr", "ukrainian": "uk", "urdu": "ur", "vietnamese": "vi", "welsh": "cy",
 }  # fmt: skip
 _SAME = {
-    "nb": "no", "nn": "no", "iw": "he", "in": "id", "ji": "yi", "cmn": "zh", "yue": "zh", "wuu": "zh", "eng": "en", "deu": "de",
+    "nb": "no", "nn": "no", "iw": "he", "in": "id", "ji": "yi", "cmn": "zh", "yue": "zh", "wuu": "zh", "sdh": "ckb", "eng": "en", "deu": "de",
     "fra": "fr", "spa": "es",
 }  # fmt: skip
 

@@ -13,7 +13,7 @@ _LEFT = (
     re.compile(rf"\[\s*(?:{_BLANK})(?:['’]s)?(?:[ _][^\]\[\n]{{0,60}})?\s*\](?!\()", re.IGNORECASE),
     re.compile(r"\{\{\s*[\w. |'\"-]{1,60}\s*\}\}|\{%[^%]{1,80}%\}|\$\{[A-Za-z_]\w{0,40}\}"),
     re.compile(r"<\s*(?:insert|enter|your|fill in|placeholder)\b[^<>\n]{0,60}>", re.IGNORECASE),
-    re.compile(r"\blorem ipsum\b|\bTODO:|\bFIXME:|\bTBD\b|\bX{4,}\b|_{5,}"),
+    re.compile(r"(?i:\blorem ipsum\b)|\bTODO:|\bFIXME:|\bTBD\b|\bX{4,}\b|_{5,}"),
     re.compile(
         r"\bas an? (?:AI|artificial intelligence)(?: language)?(?: model| assistant)?,|\bI(?: am|['’]m) (?:just )?an? (?:AI|large) "
         r"language model|\bas a (?:large )?language model, I\b|\bmy (?:knowledge|training) cut-?off\b|"

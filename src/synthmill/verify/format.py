@@ -11,7 +11,8 @@ import polars as pl
 
 from synthmill.plugins import Verdicts
 from synthmill.refusal import MissingExtra, Refusal
-from synthmill.texts.columns import Chosen, answers, verdicts
+from synthmill.schema import Schema
+from synthmill.texts.columns import TABULAR, Chosen, answers, verdicts
 from synthmill.texts.instructions import parse
 from synthmill.texts.placeholders import placeholder
 from synthmill.texts.units import bullets, paragraphs, sentences, words
@@ -52,7 +53,7 @@ class Format:
     placeholders: bool = False
 
     def __post_init__(self) -> None:
-        self._columns = Chosen(self.columns, "format", ("categorical", "constant", "identifier", "personal"))
+        self._columns = Chosen(self.columns, "format", TABULAR, prose=True)
         self._spans = {u: s for u in _UNITS if (s := getattr(self, u)) is not None}
         for unit, (least, most) in self._spans.items():
             if least is not None and most is not None and least > most:
@@ -71,6 +72,9 @@ class Format:
     def expect(self, columns: Mapping[str, pl.DataType]) -> None:
         """The columns candidates will have. Raises Refusal where `columns` names another."""
         self._columns.expect(columns)
+
+    def fit(self, train: pl.DataFrame, schema: Schema) -> None:
+        self._columns.fit(schema)
 
     def judge(self, frame: pl.DataFrame) -> Verdicts:
         names = self._columns.of(frame.schema)
@@ -137,4 +141,14 @@ def _validator(schema: dict[str, Any]) -> Any:
         Draft202012Validator.check_schema(schema)
     except SchemaError as e:
         raise Refusal(f"format: json_schema: is no JSON Schema: {e.message[:200]}") from None
+    if (away := _elsewhere(schema)) is not None:
+        raise Refusal(f"format: json_schema: $ref: '{away}' lies elsewhere; only references within the schema are followed")
     return Draft202012Validator(schema, registry=Registry())
+
+
+def _elsewhere(node: Any) -> str | None:
+    """A reference that leaves the schema."""
+    if isinstance(node, Mapping):
+        away = [str(v) for k, v in node.items() if k in ("$ref", "$dynamicRef") and not str(v).startswith("#")]
+        return next(iter(away), None) or next((a for v in node.values() if (a := _elsewhere(v)) is not None), None)
+    return next((a for v in node if (a := _elsewhere(v)) is not None), None) if isinstance(node, list) else None
