@@ -137,22 +137,25 @@ def _solved(
 ) -> tuple[pl.DataFrame, Mask]:
     """The part's columns without gaps, and whether each row is likely. rng: see `solve.chosen`."""
     columns = {s.name: s for s in drawn.iter_columns()}
-    likely = np.ones(part.height, bool)
+    likely, now = np.ones(part.height, bool), part  # now: with what earlier steps have made of it
     for step in plan.steps:
-        made, well = _step(step, part, columns, rng)
+        made, well = _step(step, now, columns, rng)
         likely &= well
-        for name, values in made:
-            if name in part.columns:
-                values = part[name].zip_with(part[name].is_not_null(), values.cast(part[name].dtype))
-            columns[name] = values
+        columns |= {name: _kept(now, name, values) for name, values in made}
         if isinstance(step, Rest):
-            moved, well = absorbed(step, part, columns)
+            moved, well = absorbed(step, part, now, columns)
             likely &= well
-            columns |= {n: part[n].zip_with(part[n].is_not_null(), v.cast(part[n].dtype)) for n, v in moved.items()}
-            columns[step.grid.name] = part[step.grid.name].zip_with(
-                part[step.grid.name].is_not_null(), step.back(columns)[0]
-            )
+            columns |= {name: _kept(part, name, values) for name, values in moved.items()}
+            columns[step.grid.name] = _kept(part, step.grid.name, step.back(columns)[0])
+        now = now.with_columns(columns[n].alias(n) for n in columns_of(step))
     return pl.DataFrame([columns[n].alias(n) for n in part.columns]), likely
+
+
+def _kept(part: pl.DataFrame, name: str, values: pl.Series) -> pl.Series:
+    """What is known, else the values."""
+    if name not in part.columns:
+        return values
+    return part[name].zip_with(part[name].is_not_null(), values.cast(part[name].dtype))
 
 
 def _step(

@@ -150,17 +150,21 @@ def _on_grid(grid: Grid, value: Floats, low: Floats, high: Floats, strict: bool)
     return best
 
 
-def absorbed(step: Rest, frame: pl.DataFrame, columns: Columns) -> tuple[dict[str, pl.Series], Mask]:
+def absorbed(
+    step: Rest, frame: pl.DataFrame, solved: pl.DataFrame, columns: Columns
+) -> tuple[dict[str, pl.Series], Mask]:
     """The other columns of a sum whose own column is known: of those that are not, the largest takes up the rest. And (n,)
-    whether it has the sign that all other values of its column have."""
+    whether it has the sign that all other values of its column have. solved: with what other constraints have made of it,
+    which is changed only where nothing else can be."""
     now = {g.name: _known(g, columns[g.name]) for g in step.others}
     own = _known(step.grid, frame[step.grid.name])
     total = sum(now[g.name] * s for g, s in zip(step.others, step.signs, strict=True))
     size = {n: float(np.nanmean(np.abs(v))) if (~np.isnan(v)).any() else 0.0 for n, v in now.items()}
     signs = dict(zip((g.name for g in step.others), step.signs, strict=True))
+    taken = {g.name: solved[g.name].null_count() < frame[g.name].null_count() for g in step.others}
     todo, likely = ~np.isnan(own), np.ones(len(own), bool)
     out = {}
-    for grid in sorted(step.others, key=lambda g: -size[g.name]):
+    for grid in sorted(step.others, key=lambda g: (taken[g.name], -size[g.name])):
         at = todo & frame[grid.name].is_null().to_numpy()
         values = now[grid.name]
         moved = values + (own - total) * signs[grid.name]
