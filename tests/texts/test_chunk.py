@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from synthmill.texts.chunk import chunks, sentences
 
-WORDS = st.lists(st.sampled_from(["bridge", "1894.", "Dr.", "river", "(long)", "\n\n", "\n", "ends!", "日本語。", "x" * 70]))
+WORDS = st.lists(
+    st.sampled_from(["bridge", "1894.", "Dr.", "river", "(long)", "\n\n", "\n", "ends!", "日本語。", "x" * 70])
+)
 
 
 @given(WORDS, st.integers(20, 200), st.integers(0, 9))
@@ -19,8 +23,8 @@ def test_pieces_cover_the_text_and_keep_to_their_size(words: list[str], size: in
     seen = "".join(c if any(p.start <= i < p.end for p in pieces) else " " for i, c in enumerate(text))
     assert seen.split() == text.split()
     if not overlap:
-        assert all(a.end <= b.start for a, b in zip(pieces, pieces[1:], strict=False))
-    assert all(a.start < b.start for a, b in zip(pieces, pieces[1:], strict=False))
+        assert all(a.end <= b.start for a, b in itertools.pairwise(pieces))
+    assert all(a.start < b.start for a, b in itertools.pairwise(pieces))
 
 
 def test_a_piece_ends_with_a_paragraph_else_a_sentence_else_a_word() -> None:

@@ -57,15 +57,27 @@ def spoken(text: str) -> str:
     return " ".join(re.findall(r"\w+", text.casefold()))
 
 
+_COMMON = {
+    "about", "also", "because", "been", "could", "does", "from", "have", "into", "more", "most", "only", "other", "some", "such",
+    "than", "that", "their", "them", "then", "there", "these", "they", "this", "those", "were", "what", "when", "which", "will",
+    "with", "would",
+}  # fmt: skip
+
+
 def overlap(answer: str, source: str) -> float:
-    """Share of the answer's numbers, and of its words of four letters or more, that the source has; 1 where it has none."""
+    """Share of the answer's numbers, and of its words of four letters or more by their first five, that the source has; 1
+    where it has none. Words that every English text has do not count."""
     words = _content(answer)
     return len(words & _content(source)) / len(words) if words else 1.0
 
 
 def _content(text: str) -> set[str]:
     found = re.findall(r"\d+(?:[.,]\d+)*|\w+", text.casefold())
-    return {w for w in found if w[0].isdigit() or len(w) > 3 or not w.isascii()}
+    return {
+        w if w[0].isdigit() else w[:5]
+        for w in found
+        if w[0].isdigit() or not w.isascii() or (len(w) > 3 and w not in _COMMON)
+    }
 
 
 def kept(original: str, text: str, run: int = 5) -> float:

@@ -117,7 +117,10 @@ FORM = Form({"n": Whole("number", 1, 3), "kind": Choice(("a", "B")), "all": Many
     ("answer", "read"),
     [
         ('{"n": 2, "kind": "a", "all": ["one"]}', {"n": 2, "kind": "a", "all": ["one"]}),
-        ('Sure:\n```json\n{"n": "2", "kind": "b", "all": [" one "], "more": 1}\n```', {"n": 2, "kind": "B", "all": ["one"]}),
+        (
+            'Sure:\n```json\n{"n": "2", "kind": "b", "all": [" one "], "more": 1}\n```',
+            {"n": 2, "kind": "B", "all": ["one"]},
+        ),
         ('{{ {"n": 1, "kind": "a", "all": ["ab", "cd"]}', {"n": 1, "kind": "a", "all": ["ab", "cd"]}),
         ('{"n": 4, "kind": "a", "all": ["one"]}', "'n' is 4, not a whole number from 1 to 3"),
         ('{"n": true, "kind": "a", "all": ["one"]}', "'n' is True"),
@@ -194,7 +197,7 @@ def test_templates_that_cannot_be_used_are_refused(tmp_path: Path, template: str
 def test_a_template_of_ones_own_takes_the_place_of_the_built_in_one(tmp_path: Path) -> None:
     (tmp_path / "mine.j2").write_text("{% block user %}Mine, on {{ topic }}. {{ form }}{% endblock %}")
     config = {"facets": {"topic": ["tea"]}, "prompts": {"self_instruct": str(tmp_path / "mine.j2")}}
-    frame, script = invented(GOOD, **config)
+    _, script = invented(GOOD, **config)
     assert script.asked[0][0][-1]["content"].startswith("Mine, on tea.")
     with pytest.raises(Refusal, match=r"'mine' is no prompt of text\.self_instruct; .*Choices: self_instruct, answer"):
         SelfInstruct(prompts={"mine": "x"})
@@ -208,7 +211,11 @@ def test_every_template_belongs_to_a_generator() -> None:
 def test_an_edited_template_or_seed_is_another_generator(tmp_path: Path) -> None:
     (tmp_path / "s.jsonl").write_text('{"instruction": "Name a river."}')
     (tmp_path / "p.j2").write_text("{% block user %}a{% endblock %}")
-    config = {"use": "text.self_instruct", "seeds": str(tmp_path / "s.jsonl"), "prompts": {"answer": str(tmp_path / "p.j2")}}
+    config = {
+        "use": "text.self_instruct",
+        "seeds": str(tmp_path / "s.jsonl"),
+        "prompts": {"answer": str(tmp_path / "p.j2")},
+    }
     first = build("generate", config).version
     assert build("generate", config).version == first
     (tmp_path / "s.jsonl").write_text('{"instruction": "Name a lake."}')

@@ -66,7 +66,7 @@ class Prompted:
         own_facets: Mapping[str, Any] | None = None,
         source: Source | None = None,
     ) -> None:
-        """made: the columns that the model fills, in the first text one of which a failed answer is kept; own_facets: those
+        """made: the columns beside facets and source; own_facets: those
         that are there without being declared; source: what rows start from."""
         self._name = f"text.{type(self).__module__.rpartition('.')[2]}"
         unknown = next((p for p in self.prompts if p not in self.named), None)
@@ -178,12 +178,11 @@ class Prompted:
     def _framed(self, request: Request, rows: Sequence[Row]) -> pl.DataFrame:
         schema = self.schema()
         mine = {c: t for c, t in schema.items() if request.given is None or c in self._made or c in self._facets.levels}
-        kept = next((c for c, t in self._made.items() if t == pl.String), None)
-        data: dict[str, list[Any]] = {
-            c: [None if r.error and c in self._made else r.values.get(c) for r in rows] for c in mine
-        }
-        if kept:
-            data[kept] = [r.raw or None if r.error else v for r, v in zip(rows, data[kept], strict=True)]
+        for row in rows:
+            column = self._raw_in(row) if row.error and row.raw else None
+            if column is not None:
+                row.values[column] = row.raw
+        data = {c: [r.values.get(c) for r in rows] for c in mine}
         frame = pl.DataFrame(data, schema=mine, strict=False)
         frame = frame.with_columns(
             pl.Series("_asked", [[a for a in r.asked if a] for r in rows], dtype=pl.List(pl.String)),
@@ -194,6 +193,11 @@ class Prompted:
             frame = request.given.with_columns(frame.get_columns())
         failed = bool(errors.is_not_null().any())
         return frame.with_columns(errors) if failed else frame
+
+    def _raw_in(self, row: Row) -> str | None:
+        """The column where a row that failed keeps the answer that could not be used: a text column that is empty yet."""
+        texts = [c for c, t in self._made.items() if t == pl.String]
+        return next((c for c in texts if row.values.get(c) is None), texts[0] if texts else None)
 
 
 def _outcome(answer: Answer, task: Task) -> Outcome:

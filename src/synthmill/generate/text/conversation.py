@@ -59,6 +59,7 @@ class Conversation(Prompted):
                 raise Refusal(
                     f"{_AT}: tools: {tool!r}: expected {{name: ..., description: ..., parameters: a JSON schema}}"
                 )
+        self._tools = [{"description": "", "parameters": {}, **t} for t in self.tools]
         message: dict[str, pl.DataType] = {"role": pl.String(), "content": pl.String()}
         message |= {"tool_calls": pl.String()} if self.tools else {}
         source = Source.parse(_AT, self.column, self.seeds) if self.column else None
@@ -102,11 +103,11 @@ class Conversation(Prompted):
         return Task(tuple(chat), Plain("said"))
 
     def _use_tools(self, request: Request, rows: list[Row], turn: int) -> None:
-        known = {t["name"]: t for t in self.tools}
+        known = {t["name"]: t for t in self._tools}
         form = Form({"tool": Choice((*known, _NONE))})
 
         def ask(name: str, row: Row, shape: Any, **more: Any) -> Task:
-            return self._task(name, row, shape, messages=row.values["messages"], tools=self.tools, **more)
+            return self._task(name, row, shape, messages=row.values["messages"], tools=self._tools, **more)
 
         self._ask(request, rows, f"tool {turn}", lambda r: ask("conversation_tool", r, form))
         chosen = {r.at: r.values.pop("tool") for r in rows if not r.error}

@@ -22,7 +22,7 @@ from ._source import Row
 _AT = "text.document_qa"
 KINDS = ("single", "multi_hop", "unanswerable")
 _QUESTION = Text("the question", 10, 400)
-_ANSWER = Text("the answer, short", 1, 1_000)
+_ANSWER = Text("the answer in a few words of the evidence", 1, 1_000)
 _MOST = 400
 """Characters of a quotation at most: proof is words, not the passage again."""
 
@@ -92,11 +92,11 @@ class DocumentQa(Prompted):
         passages = row.start["passages"]
         numbered, spans = _numbered(passages)
         proof = (
-            Many(Whole("number of a sentence that proves the answer", 1, len(spans)), len(passages), 4)
+            Many(Whole("number of a sentence", 1, len(spans)), len(passages), len(passages) + 1)
             if self.cite == "sentence"
-            else Many(Text("words copied exactly from the passage that prove the answer", 5, _MOST), len(passages), 4)
+            else Many(Text("words copied exactly from the passage", 5, _MOST), len(passages), len(passages) + 1)
         )
-        shape = _Qa({"question": _QUESTION, "answer": _ANSWER, "evidence": proof}, tuple(passages), tuple(spans))
+        shape = _Qa({"evidence": proof, "question": _QUESTION, "answer": _ANSWER}, tuple(passages), tuple(spans))
         text = numbered if self.cite == "sentence" else passages
         return self._task("document_qa", row, shape, self._fault, passages=text, cite=self.cite, hops=len(passages))
 
