@@ -101,10 +101,12 @@ class Model:
         return dict(given)
 
     def check(self, at: str) -> None:
-        """Raises Refusal where asking could only fail: the key's variable is not set, the model's file is not here."""
+        """Raises Refusal where asking could only fail: the key's variable is not set, the model's file or a library is not
+        here. Asks nothing."""
         try:
-            self._secret()
-            if self.base_url is None and not self._is_stub:
+            if self.base_url is not None:
+                self._channel()
+            elif not self._is_stub:
                 from .embedded import file_of
 
                 file_of(self.model)
