@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import polars as pl
 import pytest
 
@@ -84,3 +86,10 @@ def test_messages_are_judged_as_one_text():
         {"messages": [[{"role": "user", "content": PROSE}, {"role": "assistant", "content": "{}"}]]}
     )
     assert Quality(sources=["c4"]).judge(messages).reason[0].startswith("c4.curly_brackets")
+
+
+def test_the_documents_name_every_rule_with_its_limit():
+    text = (Path(__file__).parents[2] / "docs" / "checks.md").read_text("utf-8")
+    for source, rules in RULES.items():
+        for name, rule in rules.items():
+            assert f"| `{source}.{name}` | {rule.says} | at {rule.sense} {rule.limit:g} |" in text

@@ -67,7 +67,12 @@ class Pii:
 
     def examples(self) -> tuple[pl.DataFrame, pl.DataFrame]:
         good = ["Write to help@example.com or call 555-0123.", "It cost 1234 5678 and took 2010-01-31.", None]
-        bad = ["Mail me at j.doe@gmail.com", "Card 4539 1488 0343 6467", "IBAN GB29 NWBK 6016 1331 9268 19", "call +49 30 901820"]
+        bad = [
+            "Mail me at j.doe@gmail.com",
+            "Card 4539 1488 0343 6467",
+            "IBAN GB29 NWBK 6016 1331 9268 19",
+            "call +49 30 901820",
+        ]
         return pl.DataFrame({"text": good}), pl.DataFrame({"text": bad})
 
     def __getstate__(self) -> dict[str, Any]:
