@@ -25,11 +25,27 @@ def adults_only(row: dict[str, Any]) -> bool:
     return bool(row["age"] >= 17)
 
 
+TEXT: dict[str, dict[str, Any]] = {
+    "document_qa": {"documents": str(Path(__file__).parents[1] / "docs" / "privacy.md"), "support": 0},
+    "self_instruct": {},
+    "textbook": {"words": 20},
+    "exercise_text": {},
+    "taxonomy": {"root": "cooking"},
+    "table_text": {"columns": {"remark": "what a clerk noted"}},
+    "label": {"column": "education", "labels": ["a", "b"]},
+    "rewrite": {"column": "education", "longest": 50},
+    **{n: {"column": "education"} for n in ("distill", "preference", "evolve", "backtranslate", "constitution", "persona", "conversation")},
+}  # fmt: skip
+"""Text generators, asked of the stub."""
 CONFIG: dict[str, dict[str, Any]] = {
     "generate.faker": {"columns": {"who": "name", "city": "city"}},
     "generate.lab.regression": {"target": "age"},
     "generate.simulate.program": {"function": "test_conformance:simulate", "space": {"a": {"integers": [0, 9]}}},
     "generate.tabular.smote": {"target": "income"},
+    **{
+        f"generate.text.{name}": {"model": "stub", "facets": {"topic": ["law", "tea"]}, **config}
+        for name, config in TEXT.items()
+    },
     "filter.decontaminate": {"files": str(Path(__file__).parent / "filter" / "items.txt")},
     "filter.memorized": {"columns": ["mail"]},
     "filter.language": {"languages": ["en"]},
@@ -46,6 +62,7 @@ CONFIG: dict[str, dict[str, Any]] = {
 """Configuration of the plugins that cannot do without."""
 CELLS: dict[str, list[Cell]] = {
     "simulate.program": grid({"a": [1, 2]}, 1),
+    **{f"text.{name}": grid({"topic": ["law"]}, 1) for name in TEXT},
     "tabular.copula": grid({"income": [">50K"], "age": [Bin(30, 40)]}, 1),
     "tabular.forest": [
         *grid({"income": [">50K"], "age": [Bin(30, 40)]}, 1),
@@ -108,7 +125,10 @@ PROSE = (
 )
 TEXT: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     "answer": ({"answer": "the wheel", "evidence": PROSE}, {"answer": "a sail", "evidence": PROSE}),
-    "evidence": ({"evidence": "the miller keeps a small engine", "source": PROSE}, {"evidence": "no engine at all", "source": PROSE}),
+    "evidence": (
+        {"evidence": "the miller keeps a small engine", "source": PROSE},
+        {"evidence": "no engine at all", "source": PROSE},
+    ),
     "format": ({"note": PROSE}, {"note": "Dear [insert name]"}),
     "instructions": ({"note": PROSE}, {"note": "one, two"}),
     "language": ({"note": PROSE}, {"note": "Die Mühle steht am Fluss und dreht sich den ganzen Tag."}),
