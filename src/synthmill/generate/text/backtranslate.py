@@ -19,7 +19,9 @@ _AT = "text.backtranslate"
 
 @dataclass(kw_only=True)
 class Backtranslate(Prompted):
-    """For the text in `column` of the rows it is given, of `seeds`, or of passages of `documents`: an `instruction`.
+    """The instruction that a text written by people would be the answer to.
+
+    For the text in `column` of the rows it is given, of `seeds`, or of passages of `documents`: an `instruction`.
 
     The answer is what people wrote, so only the question is synthetic. size: characters of a passage. An instruction
     that is mostly the text itself, or speaks of "this text", is not used.

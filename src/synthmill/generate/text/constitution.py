@@ -27,7 +27,9 @@ PRINCIPLES = [
 
 @dataclass(kw_only=True)
 class Constitution(Prompted):
-    """For the prompt in `column` of the rows it is given, or of `seeds`: an answer, a `critique` of it by one of the
+    """An answer, its critique by a principle, and the revision: a pair for training.
+
+    For the prompt in `column` of the rows it is given, or of `seeds`: an answer, a `critique` of it by one of the
     `principles`, and a revision. `chosen` is the revision and `rejected` the first answer: a pair for training.
 
     principles: sentences of your own instead of the five in this file; the one used is in `principle`, a facet, so

@@ -23,7 +23,9 @@ _NONE = "none"
 
 @dataclass(kw_only=True)
 class Conversation(Prompted):
-    """`messages` of `turns` exchanges: one model plays the person (`user`, default: `model`), the other the assistant.
+    """Conversations of a person with an assistant, if wanted with tools.
+
+    `messages` of `turns` exchanges: one model plays the person (`user`, default: `model`), the other the assistant.
 
     facets such as topic, persona, mood or language are told to the person, not to the assistant. column: where the first
     message is, in the rows it is given or in `seeds`; without either the person begins. system: what the assistant is

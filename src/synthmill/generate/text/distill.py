@@ -20,7 +20,9 @@ _AT = "text.distill"
 
 @dataclass(kw_only=True)
 class Distill(Prompted):
-    """Answers the prompts in `column` of the rows it is given, or of `seeds`, in `output`.
+    """A teacher's answers to given prompts.
+
+    Answers the prompts in `column` of the rows it is given, or of `seeds`, in `output`.
 
     column, input: where prompt and, if there is one, its input are. samples: answers to each prompt; with more than one
     they are all kept in `outputs`, and `output` is the likeliest by its mean log-probability where `logprobs` are

@@ -29,7 +29,9 @@ _MOST = 400
 
 @dataclass(kw_only=True)
 class DocumentQa(Prompted):
-    """A question on a passage of a document, its answer, and as evidence the very words of the passage that prove it.
+    """Questions on documents, with answers and the source's own words that prove them.
+
+    A question on a passage of a document, its answer, and as evidence the very words of the passage that prove it.
 
     documents: a file or folder (txt, md, html, pdf, docx), a table with a document a row (in `column`), or a finished
     run. size: characters of a passage at most. kinds: `single` asks what one passage says; `multi_hop` what only two

@@ -30,7 +30,9 @@ OPERATIONS = {
 
 @dataclass(kw_only=True)
 class Evolve(Prompted):
-    """The instruction in `column` of the rows it is given, or of `seeds`, evolved into `evolved`.
+    """Instructions made harder, or turned into others of the same field.
+
+    The instruction in `column` of the rows it is given, or of `seeds`, evolved into `evolved`.
 
     operations: which of `constraints`, `deepen`, `concretize`, `reasoning`, `input` (depth) and `breadth`; one is drawn
     for each of the `rounds`, and `operations` tells which they were. answers: also ask for `output`. An evolution is

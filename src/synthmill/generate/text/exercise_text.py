@@ -21,7 +21,9 @@ _AT = "text.exercise_text"
 
 @dataclass(kw_only=True)
 class ExerciseText(Prompted):
-    """An `exercise` on a topic, for an audience, at a difficulty; its worked `solution`; and the short `answer`.
+    """Exercises with worked solutions, by topic, audience and difficulty.
+
+    An `exercise` on a topic, for an audience, at a difficulty; its worked `solution`; and the short `answer`.
 
     facets: as for `text.textbook`, `topic` is needed. An exercise is not used where the solution does not have the
     answer in it, word for word. Whether the answer is right is not known here: that is

@@ -21,7 +21,9 @@ _AT = "text.label"
 
 @dataclass(kw_only=True)
 class Label(Prompted):
-    """One of `labels` for the text in `column` of the rows it is given, of `seeds`, or of passages of `documents`.
+    """Labels for real, unlabelled texts, with the share of answers that agree.
+
+    One of `labels` for the text in `column` of the rows it is given, of `seeds`, or of passages of `documents`.
 
     labels: a list, or a mapping of label to what it means. samples: how often each text is labelled; `label` is what
     most answers say and `confidence` their share (1 for a single sample: it says nothing then), `votes` how many gave

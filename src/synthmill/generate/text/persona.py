@@ -18,7 +18,9 @@ _AT = "text.persona"
 
 @dataclass(kw_only=True)
 class Persona(Prompted):
-    """A `persona` in one or two sentences: nobody real, but somebody definite.
+    """People who do not exist but might, each in one or two sentences.
+
+    A `persona` in one or two sentences: nobody real, but somebody definite.
 
     by: `text`: who would read, write or need the text in `column` of the rows it is given, of `seeds`, or of passages
     of `documents`; `relation`: somebody who has to do with the person described there; `facets`: from the facets alone

@@ -21,7 +21,9 @@ _CRITERIA = "It is correct, does all that is asked, is clear, and says nothing n
 
 @dataclass(kw_only=True)
 class Preference(Prompted):
-    """For the prompt in `column` of the rows it is given, or of `seeds`: the better answer in `chosen`, a worse in `rejected`.
+    """A better and a worse answer to each prompt, as a model judges them.
+
+    For the prompt in `column` of the rows it is given, or of `seeds`: the better answer in `chosen`, a worse in `rejected`.
 
     Two answers or more (`answers`) are asked for, of `model`, and every second of `other` where one is given. `judge`
     (default: `model`) says which is better by `criteria`. judging: `pairs`: the first two are compared, once in each order,

@@ -31,7 +31,9 @@ STYLES = {
 
 @dataclass(kw_only=True)
 class Rewrite(Prompted):
-    """The text in `column` of the rows it is given, of `seeds`, or of passages of `documents`, written anew in `rewritten`.
+    """Texts said in another way: paraphrased, simplified, as a textbook would, translated.
+
+    The text in `column` of the rows it is given, of `seeds`, or of passages of `documents`, written anew in `rewritten`.
 
     styles: names of the list in this file (`paraphrase`, `simplify`, `educational`, `formal`, `conversational`,
     `concise`, `questions`, `translate`), or instructions in your own words; a facet `style`, which cells may ask for.

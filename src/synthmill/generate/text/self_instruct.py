@@ -26,7 +26,9 @@ _WORDS = (3, 150)
 
 @dataclass(kw_only=True)
 class SelfInstruct(Prompted):
-    """New instructions in the manner of `shots` examples out of `seeds`, then their answers.
+    """New instructions in the manner of examples, with their answers.
+
+    New instructions in the manner of `shots` examples out of `seeds`, then their answers.
 
     seeds: a file or finished run with a column `instruction`, perhaps `input` (the form of the 175 public seeds, with
     `instances`, is read too); without seeds it starts from the facets alone. answers: also ask for `output`; false where

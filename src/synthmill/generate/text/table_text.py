@@ -28,7 +28,9 @@ _LONGEST = 2_000
 
 @dataclass(kw_only=True)
 class TableText(Prompted):
-    """Writes text columns for the rows it is given, so that they say nothing else than the other columns do.
+    """Text columns of a record that say nothing else than its other columns do.
+
+    Writes text columns for the rows it is given, so that they say nothing else than the other columns do.
 
     columns: name -> what the text is about; by default the text columns of train. shots: records of train that are shown
     as examples, those first that share most values with the row (the same class, say). A text of which 8 in 10 runs of

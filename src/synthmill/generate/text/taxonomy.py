@@ -28,7 +28,9 @@ _END: Path = ()
 
 @dataclass(kw_only=True)
 class Taxonomy(Prompted):
-    """An `instruction` (and with `answers` its `output`) for every leaf of a tree, each leaf as often as every other.
+    """Tasks for every leaf of a tree of skills that the model grows.
+
+    An `instruction` (and with `answers` its `output`) for every leaf of a tree, each leaf as often as every other.
 
     root: what the tree is of. tree: what is already known of it, as nested mappings and lists; the model grows each open
     end into `branches` parts, down to `levels` levels below the root (0: the tree as it is given). The tree is grown

@@ -21,7 +21,9 @@ DIFFICULTIES = ["introductory", "intermediate", "advanced"]
 
 @dataclass(kw_only=True)
 class Textbook(Prompted):
-    """A page on a topic, for an audience, at a difficulty, in the column `text`.
+    """Pages of a textbook, by topic, audience and difficulty.
+
+    A page on a topic, for an audience, at a difficulty, in the column `text`.
 
     facets: `topic` is needed (a list, or from a file or a run of `text.taxonomy`); `audience` and `difficulty` are there
     with four and three values; any further ones, such as `language`, are told to the model too. words: how long a page
