@@ -16,7 +16,6 @@ from synthmill.measure.attack.singling_out import _without
 from synthmill.plugins import build, known
 from synthmill.refusal import Refusal
 from synthmill.schema import Column, Schema
-from synthmill.tables.membership import quick_auc
 from synthmill.tables.queries import coded
 from synthmill.tables.risk import excess
 from synthmill.tables.space import Space
@@ -189,13 +188,6 @@ def test_wrong_options_are_one_sentence():
     ):
         with pytest.raises(Refusal, match=said):
             build("measure", options).measure(evidence(FRESH[:50]))
-
-
-def test_a_tuner_may_ask_for_one_number():
-    space = Space.fit(TRAIN, SCHEMA)
-    train, held = space.embed(TRAIN[:400]), space.embed(HOLDOUT)
-    assert quick_auc(train, held[:400], space.embed(BOOTSTRAP), held[400:]) > 0.7
-    assert abs(quick_auc(train, held[:400], space.embed(FRESH), held[400:]) - 0.5) < 0.06
 
 
 @pytest.mark.parametrize("name", ATTACKS)

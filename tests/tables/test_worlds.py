@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from synthmill.tables.worlds import Worlds
+from synthmill.tables.worlds import Cut, Worlds
 
 
 def table(n=2000, d=7, seed=0):
@@ -13,7 +13,7 @@ def table(n=2000, d=7, seed=0):
 
 def build(codes, folds=5, worlds=3, leaf=5, shrink=1.0, most=40):
     d = len(codes)
-    return Worlds(codes, np.arange(d) % 2 == 0, [7] * d, worlds, folds, most, 1, (leaf, leaf), shrink)
+    return Worlds(codes, np.arange(d) % 2 == 0, [7] * d, worlds, folds, most, 1, Cut(leaf, leaf, shrink))
 
 
 def drawn(w, n=4000, seed=0, asked=None, order=None):

@@ -17,7 +17,7 @@ Rows = NDArray[np.int64]
 class Conditional:
     """One column given others. tree: grown on other rows than its donors; donors: rows, sorted by their leaf.
 
-    leaf: (m,) of each donor. least: no leaf that was grown on fewer rows answers. first, count: (nodes,) the run of
+    leaf: (m,) of each donor. least: no leaf that was grown on fewer rows answers; standing: nor one that pruning fells. first, count: (nodes,) the run of
     donors below each node.
     """
 
@@ -25,26 +25,27 @@ class Conditional:
     donors: Ints
     leaf: Ints
     least: int
+    standing: bool
     answer: Ints = field(init=False)
     first: Ints = field(init=False)
     count: Ints = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "answer", self.tree.pruned(self.least))
+        object.__setattr__(self, "answer", self.tree.pruned(self.least, self.standing))
         first = np.searchsorted(self.leaf, np.arange(len(self.tree.feature))).astype(np.int32)
         object.__setattr__(self, "first", first)
         object.__setattr__(self, "count", np.searchsorted(self.leaf, self.tree.end).astype(np.int32) - first)
 
     @classmethod
-    def filled(cls, tree: Tree, codes: Codes, donors: Rows, least: int) -> Conditional:
+    def filled(cls, tree: Tree, codes: Codes, donors: Rows, least: int, standing: bool) -> Conditional:
         leaf = tree.leaves(codes[:, donors])
         order = np.argsort(leaf, kind="stable")
-        return cls(tree, donors[order].astype(np.int32), leaf[order], least)
+        return cls(tree, donors[order].astype(np.int32), leaf[order], least, standing)
 
     @classmethod
     def anyone(cls, donors: Rows) -> Conditional:
         """Each of the donors with equal chance, whatever was drawn before."""
-        return cls(stump(), donors.astype(np.int32), np.zeros(len(donors), np.int32), 0)
+        return cls(stump(), donors.astype(np.int32), np.zeros(len(donors), np.int32), 0, False)
 
     def only(self, kept: Mask) -> Conditional:
         """The same with some of its donors. kept: (m,)."""

@@ -29,10 +29,10 @@ _BLOCK = 1 << 23  # kernel values held at a time: 64 MB
 
 def gap_ratio(targets: Points, made: Points, reference: Points) -> Floats:
     """log(distance to the nearest reference row) - log(distance to the nearest synthetic row)."""
-    return _log_gap(targets, reference) - _log_gap(targets, made)
+    return log_gap(targets, reference) - log_gap(targets, made)
 
 
-def _log_gap(targets: Points, base: Points) -> Floats:
+def log_gap(targets: Points, base: Points) -> Floats:
     return np.log(nearest(targets, base)[0][:, 0].astype(np.float64) + TINY)
 
 
@@ -63,15 +63,6 @@ def _log_kernel(targets: Points, base: Points, width: float) -> Floats:
         reached = np.exp((least[:, None] - square) / (2 * width * width)).mean(axis=1, dtype=np.float64)
         out[at : at + height] = np.log(reached) - least / (2 * width * width)
     return out
-
-
-def quick_auc(members: Points, strangers: Points, made: Points, reference: Points) -> float:
-    """The nearest-neighbour attack as one number, without an interval; 0.5 is private. For tuning a generator against.
-
-    members: train rows; strangers, reference: two disjoint sets of rows that were not trained on.
-    """
-    inside, outside = (gap_ratio(t, made, reference) for t in (members, strangers))
-    return float(scores.auc(inside, outside, np.ones((1, len(inside))), np.ones((1, len(outside))))[0])
 
 
 @dataclass(frozen=True)

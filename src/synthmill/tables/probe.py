@@ -10,10 +10,13 @@ import polars as pl
 
 from synthmill.schema import Schema
 
-from .membership import quick_auc
+from . import scores
+from .interval import Floats
+from .membership import log_gap
 from .space import Points, Space
 
-_MEMBERS = 1_500
+_MEMBERS, _STRANGERS = 2_000, 1_500
+"""Members, and strangers in each half."""
 _MADE = 40_000
 
 
@@ -31,25 +34,34 @@ class Attack:
 
 @dataclass(frozen=True)
 class Probe:
-    """Members, and rows kept from the generator: as many strangers, the rest the attacker's reference."""
+    """Members, and two halves of the rows kept from the generator: each in turn are strangers, the other the attacker's
+    reference. known: of members and strangers of each half, the log distances to that reference."""
 
     space: Space
     members: Points
-    strangers: Points
-    reference: Points
+    halves: tuple[Points, Points]
+    known: tuple[tuple[Floats, Floats], ...]
 
     @classmethod
     def of(cls, learned: pl.DataFrame, kept: pl.DataFrame, schema: Schema, rng: np.random.Generator) -> Probe:
         space = Space.fit(learned, schema)
-        strangers = min(kept.height // 2, _MEMBERS)
-        order = rng.permutation(kept.height)
-        some = learned[np.sort(rng.permutation(learned.height)[:strangers])]
-        return cls(space, *(space.embed(f) for f in (some, kept[order[:strangers]], kept[order[strangers:]])))
+        order, middle = rng.permutation(kept.height), kept.height // 2
+        first, second = (space.embed(kept[part]) for part in (order[:middle], order[middle:]))
+        members = space.embed(learned[np.sort(rng.permutation(learned.height)[:_MEMBERS])])
+        halves = first[:_STRANGERS], second[:_STRANGERS]
+        known = [(log_gap(members, r), log_gap(s, r)) for s, r in zip(halves, (second, first), strict=True)]
+        return cls(space, members, halves, tuple(known))
 
     def attack(self, made: pl.DataFrame) -> Attack:
-        """made: at most 40,000 rows of it are looked at."""
-        auc = quick_auc(self.members, self.strangers, self.space.embed(made.head(_MADE)), self.reference)
-        spread = 1.96 * _deviation(auc, len(self.members), len(self.strangers))
+        """The nearest-neighbour attack (`membership.gap_ratio`). made: at most 40,000 rows of it are looked at."""
+        points = self.space.embed(made.head(_MADE))
+        inside = log_gap(self.members, points)
+        found = []
+        for strangers, (own, others) in zip(self.halves, self.known, strict=True):
+            a, b = own - inside, others - log_gap(strangers, points)
+            found.append(float(scores.auc(a, b, np.ones((1, len(a))), np.ones((1, len(b))))[0]))
+        auc = sum(found) / len(found)
+        spread = 1.96 * _deviation(auc, len(self.members), sum(len(h) for h in self.halves))
         return Attack(auc, max(0.0, auc - spread), min(1.0, auc + spread))
 
 

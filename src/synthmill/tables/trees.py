@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .codes import Codes
+from .codes import Codes, Mask
+from .pruning import standing
 
 Ints = NDArray[np.int32]
 Floats = NDArray[np.float64]
@@ -26,14 +27,15 @@ class Tree:
     """m nodes in pre-order: the left child of node i is i + 1, and a subtree is a run of nodes.
 
     feature: (m,) row of the code matrix that is asked, -1 at a leaf; bound: (m,) left where the rank of the code is at
-    most this; right: (m,) the right child; rows: (m,) how many rows, or what weight, a node was grown on. ranks: of a predictor that has
-    no order, the rank of each code.
+    most this; right: (m,) the right child; rows: (m,) how many rows, or what weight, a node was grown on. stands: (m,)
+    the nodes that pruning leaves. ranks: of a predictor that has no order, the rank of each code.
     """
 
     feature: Ints
     bound: Ints
     right: Ints
     rows: Ints
+    stands: Mask
     ranks: Mapping[int, Ints]
     parent: Ints = field(init=False)
     end: Ints = field(init=False)
@@ -71,11 +73,12 @@ class Tree:
             active, here, at = active[inside], here[inside], at[inside]
         return node
 
-    def pruned(self, least: int) -> Ints:
-        """(m,) the node that answers for each, if none may that was grown on fewer rows than `least`: itself, or the
-        lowest above it that may."""
+    def pruned(self, least: int, standing: bool) -> Ints:
+        """(m,) the node that answers for each: itself or the lowest above it that was grown on at least so many rows, and
+        if asked, is left by pruning."""
         answer = np.arange(len(self.feature), dtype=np.int32)
-        while (small := np.flatnonzero((self.rows[answer] < least) & (self.parent[answer] >= 0))).size:
+        able = (self.rows >= least) & (self.stands | (not standing)) | (self.parent < 0)
+        while (small := np.flatnonzero(~able[answer])).size:
             answer[small] = self.parent[answer[small]]
         return answer
 
@@ -83,7 +86,7 @@ class Tree:
 def stump(rows: int = 0) -> Tree:
     """A tree that asks nothing."""
     asks, nothing, grown = (np.array([v], np.int32) for v in (-1, 0, rows))
-    return Tree(asks, nothing, nothing, grown, {})
+    return Tree(asks, nothing, nothing, grown, np.ones(1, bool), {})
 
 
 @dataclass(frozen=True)
@@ -94,26 +97,35 @@ class Target:
     classes: bool
 
 
+@dataclass(frozen=True)
+class Sample:
+    """Rows to learn from. codes: (columns, n); target: (n,) codes of the column that is learned; weight: (n,), 1 on average."""
+
+    codes: Codes
+    target: Ints
+    weight: Floats | None = None
+
+
 def grow(
-    codes: Codes,
-    target: Ints,
+    rows: Sample,
     about: Target,
     predictors: Sequence[int],
     ordered: NDArray[np.bool_],
     sizes: Sequence[int],
     leaf: int,
     seed: int,
-    weight: Floats | None = None,
+    aside: Sample | None = None,
 ) -> Tree:
-    """A CART tree (Breiman et al., 1984) for the (n,) target codes on rows `predictors` of the (columns, n) code matrix.
+    """A CART tree (Breiman et al., 1984) for the target on rows `predictors` of the code matrix.
 
     Codes of unordered predictors are ranked by the mean score of the target in each, shrunk towards the middle: for a
     number or two classes the best binary split of the levels is then among those of the rank (Fisher, 1958); with more
-    coordinates the rank follows their first principal direction. leaf: the fewest rows in a leaf. weight: (n,), 1 on
-    average; a leaf then needs that much weight, and a few rows.
+    coordinates the rank follows their first principal direction. leaf: the fewest rows in a leaf; with weights, so much
+    weight and a few rows. aside: other rows, which say what stands of it.
     """
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
+    codes, target, weight = rows.codes, rows.target, rows.weight
     if not len(predictors) or len(target) < 2 * leaf or target.min() == target.max():
         return stump(len(target))
     scores = about.scores[target]
@@ -127,12 +139,22 @@ def grow(
     if weight is not None:
         weight = weight / weight.mean()
         limits = {"min_samples_leaf": min(leaf, _FEWEST), "min_weight_fraction_leaf": leaf / len(target)}
-    tree: Any = learner(random_state=seed % 2**32, **limits).fit(x, y, sample_weight=weight).tree_
+    learned: Any = learner(random_state=seed % 2**32, **limits).fit(x, y, sample_weight=weight)
+    tree = learned.tree_
     asked = np.where(tree.children_left >= 0, np.asarray(predictors)[np.maximum(tree.feature, 0)], -1).astype(np.int32)
     bound = np.where(asked >= 0, np.floor(tree.threshold), 0).astype(np.int32)
     used = set(asked.tolist())
-    right, rows = tree.children_right.astype(np.int32), np.rint(tree.weighted_n_node_samples).astype(np.int32)
-    return Tree(asked, bound, right, rows, {f: r for f, r in ranks.items() if f in used})
+    right, held = tree.children_right.astype(np.int32), np.rint(tree.weighted_n_node_samples).astype(np.int32)
+    grown = Tree(asked, bound, right, held, np.ones(len(held), bool), {f: r for f, r in ranks.items() if f in used})
+    if aside is None or not len(aside.target):
+        return grown
+    means = tree.value[:, :, 0]
+    if about.classes:
+        means = np.zeros((len(held), about.scores.shape[1]))
+        means[:, learned.classes_] = tree.value[:, 0, :]
+    told = about.scores[aside.target]
+    stands = standing(asked, right, grown.parent, means, grown.leaves(aside.codes), told, aside.weight)
+    return replace(grown, stands=stands)
 
 
 def _ranked(codes: Codes, size: int, scores: Floats) -> Ints:
@@ -174,6 +196,7 @@ def pack(trees: Sequence[Tree]) -> dict[str, NDArray[Any]]:
         "bound": np.concatenate([*empty, *(t.bound for t in trees)]),
         "right": np.concatenate([*empty, *(t.right for t in trees)]),
         "rows": np.concatenate([*empty, *(t.rows for t in trees)]),
+        "stands": np.concatenate([np.zeros(0, bool), *(t.stands for t in trees)]),
         "ranked": np.array([(t, f, len(r)) for t, f, r in ranks], np.int64).reshape(-1, 3),
         "ranks": np.concatenate([*empty, *(r for _, _, r in ranks)]),
     }
@@ -184,10 +207,10 @@ def unpack(arrays: Mapping[str, NDArray[Any]]) -> list[Tree]:
     lengths = arrays["ranked"][:, 2]
     for (t, f, _), ranks in zip(arrays["ranked"].tolist(), _parts(arrays["ranks"], lengths), strict=True):
         of[t][f] = ranks
-    parts = [_parts(arrays[k], arrays["nodes"]) for k in ("feature", "bound", "right", "rows")]
-    return [Tree(f, b, r, n, ranks) for f, b, r, n, ranks in zip(*parts, of, strict=True)]
+    parts = [_parts(arrays[k], arrays["nodes"]) for k in ("feature", "bound", "right", "rows", "stands")]
+    return [Tree(f, b, r, n, s, ranks) for f, b, r, n, s, ranks in zip(*parts, of, strict=True)]
 
 
-def _parts(flat: NDArray[Any], lengths: NDArray[np.int64]) -> list[Ints]:
+def _parts(flat: NDArray[Any], lengths: NDArray[np.int64]) -> list[NDArray[Any]]:
     ends = np.cumsum(lengths)
     return [flat[e - k : e] for e, k in zip(ends.tolist(), lengths.tolist(), strict=True)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from synthmill.frame import seed_of
 
 from .codes import Codes, Mask
 from .donors import Conditional, Places
-from .trees import CLASSES, Floats, Ints, Target, Tree, coordinates, grow, pack, unpack
+from .trees import CLASSES, Floats, Ints, Sample, Target, Tree, coordinates, grow, pack, unpack
 
 _GROUPS = 16
 _LOOKED = 5_000
@@ -32,17 +32,30 @@ Key = tuple[int, int, int, tuple[int, ...]]
 """World, column, fold of its donors, predictors."""
 
 
+class Cut(NamedTuple):
+    """How much trees are let tell. numbers, rest: the fewest rows that a leaf of numbers, of other columns, is grown on;
+    shrink: see `Conditional.places`; standing: only what rows left out of growing confirm."""
+
+    numbers: int
+    rest: int
+    shrink: float
+    standing: bool = False
+
+    def least(self, number: bool) -> int:
+        return self.numbers if number else self.rest
+
+
 @dataclass
 class Worlds:
     """A table's joint distribution as W random splits of its rows into F folds, each with trees of its own.
 
-    In a world, the column at place p of the order is grown on three in four rows of the other folds and filled with donors
+    In a world, the column at place p of the order is grown on `share` of the rows of the other folds and filled with donors
     of fold p mod F, given the columns before it; a drawn row lives in one world. So no row gives neighbouring values,
     nor more than about one in F.
 
     codes: (columns, rows). ordered: which columns are numbers; sizes: how many codes each has. At most `most` predictors
-    are used for a column, those that depend on it most. leaf: the fewest rows that leaves of numbers, and of the rest,
-    are grown on; trees are grown for the first value it has and cut back for larger ones. shrink: see `Conditional.draw`.
+    are used for a column, those that depend on it most. cut: trees are grown for the first value it has and cut back for
+    others; the rows of the other folds that they are not grown on say what stands.
     weight: (rows,) what rows count for when trees are grown,
     so that few of them can have leaves of their own. observed: (columns, rows) whose codes teach and give, if not all that are no left-out level. Trees are grown when
     they are first needed.
@@ -55,9 +68,8 @@ class Worlds:
     folds: int
     most: int
     seed: int
-    leaf: tuple[int, int]
-    shrink: float
-    share: float = 0.75
+    cut: Cut
+    share: float = 0.6
     grown: dict[Key, Tree] = field(default_factory=dict)
     observed: Mask | None = None
     weight: Floats | None = None
@@ -68,7 +80,7 @@ class Worlds:
         self.fold = np.stack([self._rng("fold", w).permutation(n) % self.folds for w in range(self.worlds)]).astype(
             np.uint8
         )
-        self._least = self.leaf
+        self._first = self.cut
         self._filled: dict[Key, Conditional] = {}
         self._targets: dict[int, Target] = {}
         self._strength: Floats | None = None
@@ -77,10 +89,13 @@ class Worlds:
     def _rng(self, *names: object) -> np.random.Generator:
         return np.random.default_rng(seed_of("worlds", self.seed, *names))
 
-    def coarsen(self, leaf: tuple[int, int], shrink: float) -> None:
-        """Cuts all trees back to leaves of at least so many rows."""
-        self.leaf, self.shrink = leaf, shrink
-        self._filled = {k: replace(c, least=leaf[0 if self.ordered[k[1]] else 1]) for k, c in self._filled.items()}
+    def coarsen(self, cut: Cut) -> None:
+        """Cuts all trees back. cut: its leaves are no smaller than those of the first."""
+        self.cut = cut
+        self._filled = {
+            k: replace(c, least=cut.least(bool(self.ordered[k[1]])), standing=cut.standing)
+            for k, c in self._filled.items()
+        }
 
     def order(self, lead: Sequence[int]) -> list[int]:
         """Of all columns: `lead`, then those of few codes, from the fewest on; then the others, from those on that depend
@@ -134,14 +149,14 @@ class Worlds:
         there. What was missing neither teaches nor gives.
         """
         whole = replace(self, codes=self.codes.copy(), grown={}, observed=~missing)
-        whole.fold, whole._least, rng = self.fold, self._least, self._rng("completed")
+        whole.fold, whole._first, rng = self.fold, self._first, self._rng("completed")
         holed = [(place, j, np.flatnonzero(missing[j])) for place, j in enumerate(order) if missing[j].any()]
         for _, j, rows in holed:
             whole.codes[j, rows] = rng.choice(self.codes[j, ~missing[j]], len(rows))
         for sweep in range(_SWEEPS if holed else 0):
             for place, j, rows in holed:
                 found = whole.conditional(sweep % self.worlds, j, place, [i for i in order if i != j])
-                whole.codes[j, rows] = whole.codes[j, found.draw(whole.codes[:, rows], self.shrink, rng)]
+                whole.codes[j, rows] = whole.codes[j, found.draw(whole.codes[:, rows], self.cut.shrink, rng)]
                 whole.grown, whole._filled = {}, {}
         return whole
 
@@ -174,7 +189,7 @@ class Worlds:
                     found = self.conditional(w, j, place, order[:place] if not sweep else [i for i in order if i != j])
                     if j in able:
                         found = _restricted(found, able[j])
-                    node = found.places(codes if len(at) == len(rows) else codes[:, at], self.shrink, rng)
+                    node = found.places(codes if len(at) == len(rows) else codes[:, at], self.cut.shrink, rng)
                     drawn = found.anyone_below(node, rng)
                     if told is not None:
                         told.note(j, rows[at], self.fold[w, drawn], node, found.count[node])
@@ -193,8 +208,10 @@ class Worlds:
                 self._forget()
                 with nullcontext() if steady else _one_thread():
                     self.grown[key] = self._grown(key, np.flatnonzero(able & (self.fold[w] != key[2])))
-            least = self.leaf[0 if self.ordered[j] else 1]
-            found = Conditional.filled(self.grown[key], self.codes, self._donors(w, key[2], able), least)
+            found = Conditional.filled(
+                self.grown[key], self.codes, self._donors(w, key[2], able),
+                self.cut.least(bool(self.ordered[j])), self.cut.standing,
+            )  # fmt: skip
             self._filled[key] = found
         return found
 
@@ -223,18 +240,19 @@ class Worlds:
         w, j, place, predictors = key
         rng = self._rng("tree", w, j, place)
         kept = max(int(len(rows) * self.share), min(len(rows), _FEW))
-        rows = np.sort(rng.permutation(rows)[:kept])
-        leaf, seed = self._least[0 if self.ordered[j] else 1], int(rng.integers(2**31))
-        about = self._target(j)
-        weight = None if self.weight is None else self.weight[rows]
-        codes, target = self.codes[:, rows], self.codes[j, rows]
-        return grow(codes, target, about, predictors, self.ordered, self.sizes, leaf, seed, weight)
+        drawn, seed = rng.permutation(rows), int(rng.integers(2**31))
+        grown, aside = (self._rows(j, np.sort(part)) for part in (drawn[:kept], drawn[kept:]))
+        least = self._first.least(bool(self.ordered[j]))
+        return grow(grown, self._target(j), predictors, self.ordered, self.sizes, least, seed, aside)
+
+    def _rows(self, j: int, rows: NDArray[np.int64]) -> Sample:
+        return Sample(self.codes[:, rows], self.codes[j, rows], None if self.weight is None else self.weight[rows])
 
     def without(self, gone: Mask) -> Worlds:
         """The same worlds with some rows taken out: they give nothing any more. gone: (rows,). Splits stay where they are."""
         left = replace(self, codes=self.codes[:, ~gone], grown=self._lasting())
         left.weight = None if self.weight is None else self.weight[~gone]
-        left.fold, left._least = self.fold[:, ~gone], self._least
+        left.fold, left._first = self.fold[:, ~gone], self._first
         return left
 
     def _lasting(self) -> dict[Key, Tree]:
@@ -247,23 +265,23 @@ class Worlds:
         return {"codes": codes, "fold": self.fold, **weight, **pack(list(self._lasting().values()))}
 
     def to_json(self) -> dict[str, Any]:
-        kept = ("worlds", "folds", "most", "seed", "shrink", "share", "sizes")
+        kept = ("worlds", "folds", "most", "seed", "share", "sizes")
         about = {k: getattr(self, k) for k in kept}
         return about | {
-            "ordered": self.ordered.tolist(), "leaf": list(self.leaf), "least": list(self._least),
+            "ordered": self.ordered.tolist(), "cut": list(self.cut), "first": list(self._first),
             "trees": [[*key[:3], list(key[3])] for key in self._lasting()],
         }  # fmt: skip
 
     @classmethod
     def load(cls, data: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Worlds:
-        about = {k: v for k, v in data.items() if k not in ("trees", "least")}
+        about = {k: v for k, v in data.items() if k not in ("trees", "first")}
         keys = [(w, j, place, tuple(predictors)) for w, j, place, predictors in data["trees"]]
-        about |= {"ordered": np.array(data["ordered"], bool), "leaf": tuple(data["leaf"])}
+        about |= {"ordered": np.array(data["ordered"], bool), "cut": Cut(*data["cut"])}
         loaded = cls(
             codes=arrays["codes"].astype(np.int32), grown=dict(zip(keys, unpack(arrays), strict=True)), **about
         )
         loaded.weight = arrays.get("weight")
-        loaded.fold, loaded._least = arrays["fold"], (data["least"][0], data["least"][1])
+        loaded.fold, loaded._first = arrays["fold"], Cut(*data["first"])
         return loaded
 
     def _predictors(self, j: int, before: Sequence[int]) -> tuple[int, ...]:

@@ -23,32 +23,38 @@ from synthmill.tables.donors import Places
 from synthmill.tables.forget import forget, still_held
 from synthmill.tables.margins import Window
 from synthmill.tables.probe import Attack, Probe
-from synthmill.tables.worlds import Worlds
+from synthmill.tables.worlds import Cut, Worlds
 
 Privacy = Literal["low", "balanced", "strict"]
 
-_STEPS: tuple[tuple[int, int, float], ...] = (
-    (8, 20, 0.5),
-    (10, 35, 0.6),
-    (45, 90, 3.0),
-    (100, 150, 8.0),
-    (300, 300, 50.0),
+_STEPS = (
+    Cut(5, 12, 0.3),
+    Cut(7, 16, 0.4),
+    Cut(15, 42, 1.5),
+    Cut(7, 16, 0.4, standing=True),
+    Cut(15, 42, 1.5, standing=True),
+    Cut(45, 90, 3.0, standing=True),
+    Cut(100, 150, 8.0, standing=True),
+    Cut(300, 300, 50.0, standing=True),
 )
-"""Fewest rows of a leaf, of numbers and of the rest, and shrinkage: each step gives away less than the one before.
-Trees are grown for the first that is tried and cut back for others."""
+"""Each gives away less than the one before."""
 
 
 class _Aim(NamedTuple):
-    """auc: of membership inference; first: the step trees are grown for; blind: that of tables that are not attacked."""
+    """auc: of membership inference; finest, first: the steps that may be tried, and that is tried first; blind: that of
+    tables that are not attacked."""
 
     auc: float
+    finest: int
     first: int
     blind: int
 
 
-_AIMS = {"low": _Aim(0.55, 0, 1), "balanced": _Aim(0.52, 1, 2), "strict": _Aim(0.51, 3, 3)}
+_AIMS = {"low": _Aim(0.55, 0, 1, 1), "balanced": _Aim(0.52, 1, 2, 2), "strict": _Aim(0.51, 3, 4, 5)}
+_EASILY = 0.005
+"""A finer step is tried where the attack stays this far below the aim."""
 _KEPT = (0.1, 4_000)
-_ROWS, _TREES = 250_000, 1_200
+_ROWS, _TREES = 320_000, 1_200
 """What all worlds together are grown on, and how many trees there are: at least 3 worlds, 6 if 200 columns allow it."""
 _HEAVIEST = 20.0
 _FEWEST = 4_000
@@ -129,11 +135,10 @@ class Forest:
 
     def _grow(self, codes: Codes) -> None:
         n, aim = codes.shape[1], _AIMS[self.privacy]
-        numbers, rest, shrink = self._step(aim.first)
         worlds = self.worlds or _worlds(n, len(codes))
         self._worlds = Worlds(
             codes, np.array([c.numeric for c in self._columns], bool), [c.size for c in self._columns], worlds,
-            max(2, min(self.folds, n // 10)), self.predictors, self.seed, (numbers, rest), shrink,
+            max(2, min(self.folds, n // 10)), self.predictors, self.seed, self._step(aim.finest),
         )  # fmt: skip
         names = [c.name for c in self._columns]
         self._order = self._worlds.order([names.index(c) for c in self.lead or ()])
@@ -151,25 +156,30 @@ class Forest:
         weight: NDArray[np.float64] = np.clip(held.mean() / held, 1.0, _HEAVIEST)[cell.ravel()]
         return np.asarray(weight / weight.mean())
 
-    def _step(self, i: int) -> tuple[int, int, float]:
-        numbers, rest, shrink = _STEPS[i]
+    def _step(self, i: int) -> Cut:
+        step = _STEPS[i]
         if self.leaf is not None:
-            numbers = rest = self.leaf
-        return numbers, rest, shrink if self.shrink is None else self.shrink
+            step = Cut(self.leaf, self.leaf, step.shrink)
+        return step if self.shrink is None else step._replace(shrink=self.shrink)
 
     def _cut(self, i: int) -> None:
-        numbers, rest, shrink = self._step(i)
-        self._model.coarsen((numbers, rest), shrink)
+        self._model.coarsen(self._step(i))
 
     def _attacked(self, i: int, probe: Probe) -> Attack:
         self._cut(i)
         return probe.attack(self._draw(len(self._learned), self._rng("attacked", i)))
 
     def _tune(self, probe: Probe) -> None:
-        """A coarser step if the attack is above the aim; further ones only while its interval is: judged by the estimate
-        alone, chance would drive one table in three too far."""
-        aim, i, _ = _AIMS[self.privacy]
+        """Finer steps while the attack stays easily below the aim; a coarser one if it is above, and further ones while
+        its interval is: judged by the estimate alone, chance would drive one table in three too far."""
+        aim, finest, i, _ = _AIMS[self.privacy]
         found = self._attacked(i, probe)
+        while self.leaf is None and i > finest and found.auc <= aim - _EASILY:
+            finer = self._attacked(i - 1, probe)
+            if finer.auc > aim:
+                self._cut(i)
+                break
+            i, found = i - 1, finer
         met = found.auc <= aim
         while self.leaf is None and not met and i < len(_STEPS) - 1:
             i += 1
