@@ -28,7 +28,9 @@ from synthmill.llm.question import Question
 def questions(n: int) -> list[Question]:
     """Of different lengths, so that one's prompt is read while others are being answered."""
     return [
-        Question(({"role": "user", "content": "Please. " * (i % 8) + f"Write a story about {i} animals."},), seed=i)
+        Question(
+            ({"role": "user", "content": "Please. " * (5 * (i % 8)) + f"Write a story about {i} animals."},), seed=i
+        )
         for i in range(n)
     ]
 

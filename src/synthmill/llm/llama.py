@@ -66,8 +66,13 @@ def load(what: Mapping[str, Any]) -> Any:
     p.n_ctx = what["slots"] * what["context"]
     for cpu in (p.cpuparams, p.cpuparams_batch):
         cpu.n_threads = what["threads"]
-    p.cache_prompt = False  # a prompt continued from a kept one has other last digits, and then another answer
+    # a seed means the same in any company only if a prompt is never continued from a kept one, and without flash
+    # attention, whose CPU kernel changes with the number of tokens in a step (measured: bench/embedded.py)
+    p.cache_prompt = False
     p.cache_ram_mib = 0
+    kinds = {d["type"] for d in xllamacpp.get_device_info()}
+    if kinds <= {xllamacpp.ggml_backend_dev_type.GGML_BACKEND_DEVICE_TYPE_CPU}:
+        p.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
     p.warmup = False
     p.verbosity = 1
     p.offline = True
