@@ -66,7 +66,7 @@ def test_planted_contamination_is_found(bench, disguise):
 
 
 def test_one_word_in_ten_may_be_changed(bench):
-    assert caught(bench, [changed(q, 0.1, i) for i, q in enumerate(QUESTIONS)]).mean() >= 0.95
+    assert caught(bench, [changed(q, 0.1, i) for i, q in enumerate(QUESTIONS)]).mean() >= 0.97
 
 
 def test_clean_text_and_the_wording_of_the_benchmark_pass(bench):
@@ -83,7 +83,7 @@ def test_the_row_is_named_and_the_share_is_told(bench):
     )
     verdicts = Decontaminate(files=[str(bench)]).judge(frame)
     assert verdicts.status.to_list() == [0, 1, 0]
-    assert verdicts.reason.to_list() == [None, "contains 93% of bench.jsonl, row 42", None]
+    assert verdicts.reason.to_list() == [None, "contains 95% of bench.jsonl, row 42", None]
     assert verdicts.score.is_null().to_list() == [True, False, True]  # the wording before the question is not there
 
 
@@ -116,6 +116,12 @@ def test_short_rows_are_one_passage_and_shorter_ones_are_counted(tmp_path):
     ).status.to_list() == [0, 1, 0]
 
 
+def test_a_passage_that_many_rows_ask_about_is_searched_for(tmp_path):
+    path = tmp_path / "reading.jsonl"
+    path.write_text("\n".join(json.dumps({"context": QUESTIONS[0], "question": q}) for q in QUESTIONS[1:31]))
+    assert caught(path, [QUESTIONS[0], QUESTIONS[30], QUESTIONS[31]]).tolist() == [True, True, False]
+
+
 def test_another_file_is_another_run(tmp_path):
     path = tmp_path / "bench.txt"
     path.write_text(QUESTIONS[0])
@@ -127,7 +133,7 @@ def test_another_file_is_another_run(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("yes\nno\n", "no text of 5 or more words"), (None, "there is no such file|no such file"), ("", "empty|holds no")],
+    [("yes\nno\n", "no text of 6 or more words"), (None, "there is no such file|no such file"), ("", "empty|holds no")],
 )
 def test_files_that_cannot_serve_are_refused(tmp_path, text, said):
     path = tmp_path / "bench.txt"

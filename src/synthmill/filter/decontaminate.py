@@ -17,7 +17,7 @@ from synthmill.plugins import Verdicts, beside
 from synthmill.refusal import Refusal
 from synthmill.schema import Schema
 from synthmill.texts.columns import Chosen, joined
-from synthmill.texts.overlap import Passages
+from synthmill.texts.overlap import LEAST, Passages
 from synthmill.texts.seeds import content, seeds
 
 
@@ -28,16 +28,16 @@ class Decontaminate:
 
     files: JSONL, Parquet, CSV or text (one item a line). Every text in a row, nested ones too, is a passage; a row of
     nothing but short texts is one passage. columns: of the records; None: all that hold text, as one text.
-    words: length of the runs compared; one text of fewer words is not searched for. share: of a passage's runs that
-    are enough, at least 4 (all, where there are fewer): at 0.3 every tenth word may be changed. long: words in a row that
-    are enough by themselves (13: Brown et al., 2020, "Language models are few-shot learners"). A run that many
+    words: length of the runs compared; a passage of fewer than three runs is not searched for. share: of a passage's
+    runs that are enough, at least three: at 0.25 every tenth word may be changed. long: words in a row that are
+    enough by themselves (13: Brown et al., 2020, "Language models are few-shot learners"). A run that many
     passages of the files share, such as the wording of an instruction, belongs to none. score: the share found.
     """
 
     files: str | list[str]
     columns: list[str] | None = None
-    words: Annotated[int, Field(ge=3, le=12)] = 5
-    share: Annotated[float, Field(gt=0, le=1)] = 0.3
+    words: Annotated[int, Field(ge=3, le=12)] = 4
+    share: Annotated[float, Field(gt=0, le=1)] = 0.25
     long: Annotated[int, Field(ge=8)] = 13
 
     def __post_init__(self) -> None:
@@ -45,20 +45,21 @@ class Decontaminate:
         files = [self.files] if isinstance(self.files, str) else list(self.files)
         if not files:
             raise Refusal("decontaminate: files: name at least one evaluation file")
-        self._places: list[str] = []
-        texts: list[str] = []
+        places: dict[str, str] = {}  # a passage that many rows repeat, such as what their questions are about, is one
         read = []
         for name in files:
             rows = seeds(beside(Path(name)))
             read.append(content(rows))
             for i, row in enumerate(rows, 1):
                 for passage in self._passages(row.values):
-                    texts.append(passage)
-                    self._places.append(f"{Path(name).name}, row {i:,}")
-        self._known = Passages(pl.Series(texts, dtype=pl.String), self.words, self.long, self.share)
-        self.skipped = len(texts) - int(self._known.searchable.sum())
+                    places.setdefault(passage, f"{Path(name).name}, row {i:,}")
+        self._places = list(places.values())
+        self._known = Passages(pl.Series(list(places), dtype=pl.String), self.words, self.long, self.share)
+        self.skipped = len(places) - int(self._known.searchable.sum())
         if not self._known.searchable.any():
-            raise Refusal(f"decontaminate: files: no text of {self.words} or more words in {', '.join(files)}")
+            raise Refusal(
+                f"decontaminate: files: no text of {self.words + LEAST - 1} or more words in {', '.join(files)}"
+            )
         self.version = digest(source_digest(type(self)), read)[:12]
 
     def expect(self, columns: Mapping[str, pl.DataType]) -> None:
@@ -79,7 +80,7 @@ class Decontaminate:
 
     def _passages(self, values: Mapping[str, Any]) -> list[str]:
         found = [t for v in values.values() for t in _texts(v)]
-        long = [t for t in found if len(t.split()) >= self.words]
+        long = [t for t in found if len(t.split()) >= self.words + LEAST - 1]
         return long or [" ".join(found)]
 
 

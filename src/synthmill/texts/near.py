@@ -9,6 +9,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from synthmill.frame import Keys
+
 from .buckets import Buckets, Met
 from .minhash import Bands
 from .shingles import Sets, jaccard, shingle_sets
@@ -42,6 +44,7 @@ class Near:
         self._buckets = Buckets()
         self._sets = _Kept()
         self._relatives = 0
+        self._last: tuple[pl.Series, Sets, Keys] | None = None
 
     @property
     def size(self) -> int:
@@ -54,14 +57,16 @@ class Near:
 
     def remember(self, texts: pl.Series) -> None:
         for part in texts.to_frame().iter_slices(_AT_ONCE):
-            sets = shingle_sets(part.to_series(), self.shingle)
-            self._buckets.add(self._bands.keys(sets))
+            sets, keys = self._sketched(part.to_series())
+            self._buckets.add(keys)
             self._sets.add(sets)
 
     def repeats(self, texts: pl.Series) -> Nearest:
         """Which texts repeat a remembered one, or an earlier one of these that repeats none itself."""
         sets = shingle_sets(texts, self.shingle)
-        met = self._buckets.meet(self._bands.keys(sets))
+        keys = self._bands.keys(sets)
+        self._last = texts, sets, keys
+        met = self._buckets.meet(keys)
         alike = self._alike(sets, met)
         starts = np.searchsorted(met.row, np.arange(len(texts) + 1))
         out = Nearest(np.zeros(len(texts)), np.full(len(texts), -1))
@@ -80,6 +85,18 @@ class Near:
                 best = int(np.argmax(np.where(close, likeness, -1.0)))
                 out.similarity[i], out.known[i] = likeness[best], known[best]
         return out
+
+    def _sketched(self, texts: pl.Series) -> tuple[Sets, Keys]:
+        """Sets and band keys; taken from what was judged last, where all texts are among those, as admitted ones are."""
+        if self._last is not None:
+            judged, sets, keys = self._last
+            table = judged.alias("text").to_frame().with_row_index("row").unique("text", keep="first")
+            row = texts.alias("text").to_frame().join(table, on="text", how="left", maintain_order="left")["row"]
+            if not row.null_count():
+                taken = row.to_numpy().astype(np.int64)
+                return sets.take(taken), keys[taken]
+        sets = shingle_sets(texts, self.shingle)
+        return sets, self._bands.keys(sets)
 
     def _alike(self, sets: Sets, met: Met) -> NDArray[np.float64]:
         alike = np.empty(len(met.row))

@@ -15,6 +15,8 @@ from .words import Starts, spread, starts_of, words
 
 _Ints = NDArray[np.int64]
 
+LEAST = 3
+"""Runs a text and a passage share at the least; a passage with fewer of its own is not searched for."""
 _USUAL = 10  # passages that share a run from which on it belongs to nobody, such as the wording of a question
 
 
@@ -29,19 +31,19 @@ class Overlap:
 class Passages:
     """Passages by their runs of `size` words. A run that more than 10 passages and 1% of them share is nobody's.
 
-    A text contains a passage if it has at least `share` of its runs, no fewer than 4 (all of them where there are fewer):
-    then single words may be changed. Or if both have `long` words in a row.
+    A text contains a passage if it has at least `share` of its runs, no fewer than LEAST: then single words may be
+    changed. Or if both have `long` words in a row.
     """
 
-    def __init__(self, texts: pl.Series, size: int = 5, long: int = 13, share: float = 0.3) -> None:
+    def __init__(self, texts: pl.Series, size: int = 4, long: int = 13, share: float = 0.25) -> None:
         self.size, self.long, self.share = size, long, share
         found = words(texts)
         of = spread(found.starts)
         self._short = _Index.of(runs(found, size, over=False), of, len(texts))
         self._long = _Index.of(runs(found, long, over=False), of, len(texts))
         total = np.bincount(self._short.passages, minlength=len(texts))
-        self._total, self.searchable = total, total > 0
-        self._needed = np.maximum(np.ceil(share * total), np.minimum(total, 4)).astype(np.int64)
+        self._total, self.searchable = total, total >= LEAST
+        self._needed = np.maximum(np.ceil(share * total), LEAST).astype(np.int64)
 
     def within(self, texts: pl.Series) -> Overlap:
         """Which passage each of (n,) String contains."""
