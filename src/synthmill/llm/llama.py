@@ -67,7 +67,7 @@ def load(what: Mapping[str, Any]) -> Any:
     for cpu in (p.cpuparams, p.cpuparams_batch):
         cpu.n_threads = what["threads"]
     # a seed means the same in any company only if a prompt is never continued from a kept one, and without flash
-    # attention, whose CPU kernel changes with the number of tokens in a step (measured: bench/embedded.py)
+    # attention, whose CPU kernel changes with the number of tokens in a step (measured: docs/models.md)
     p.cache_prompt = False
     p.cache_ram_mib = 0
     kinds = {d["type"] for d in xllamacpp.get_device_info()}
