@@ -39,7 +39,7 @@ class Language:
         if (self.languages is None) == (self.expected is None):
             raise Refusal("language: either languages: [...] or expected: a column is needed")
         self._wanted = {known(name, "language: languages") for name in self.languages or ()}
-        self._columns = Chosen(self.columns, "language", TABULAR, prose=True)
+        self._columns = Chosen(self.columns, "language", TABULAR)
 
     def expect(self, columns: Mapping[str, pl.DataType]) -> None:
         """The columns candidates will have. Raises Refusal where `columns` or `expected` names another."""
@@ -80,7 +80,7 @@ class Language:
         ]
         return pl.DataFrame({"text": good}), pl.DataFrame({"text": bad})
 
-    example_config = {"languages": ["en"]}
+    example_config = {"languages": ["en"], "columns": ["text"]}
 
     def _verdict(self, text: str, wanted: set[str]) -> tuple[Status, float, str | None]:
         if not wanted:

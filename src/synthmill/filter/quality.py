@@ -41,7 +41,7 @@ class Quality:
                 raise Refusal(f"quality: limits: no rule '{name}'; {choices(name, rules)}")
             if limit is not None:
                 rules[name] = replace(rules[name], limit=limit)
-        self._columns = Chosen(self.columns, "quality", TABULAR, prose=True)
+        self._columns = Chosen(self.columns, "quality", TABULAR)
         self._rules = [(n, r) for n, r in rules.items() if self.limits.get(n, r.limit) is not None]
 
     def expect(self, columns: Mapping[str, pl.DataType]) -> None:
@@ -63,3 +63,5 @@ class Quality:
         )
         bad = ["buy now " * 60, "word", "{ margin: 0 } " + good, "# # # # # #\n" * 30]
         return pl.DataFrame({"text": [good]}), pl.DataFrame({"text": bad})
+
+    example_config = {"columns": ["text"]}

@@ -37,7 +37,7 @@ class Toxicity:
     allow: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        self._columns = Chosen(self.columns, "toxicity", TABULAR, prose=True)
+        self._columns = Chosen(self.columns, "toxicity", TABULAR)
         entries = own() if self.file is None else read(self.file, "toxicity: file")
         known = sorted({c for c, _ in entries})
         for category in self.categories or ():
@@ -65,6 +65,8 @@ class Toxicity:
         return pl.DataFrame({"text": good}), pl.DataFrame(
             {"text": ["what the fuck", "just k y s or kill yourself", "sh1t!"]}
         )
+
+    example_config = {"columns": ["text"]}
 
     def _fault(self, text: str) -> str | None:
         hits = self._list.find(text)

@@ -38,11 +38,10 @@ def named(columns: Sequence[str] | None, types: Mapping[str, pl.DataType], at: s
 
 class Chosen:
     """The columns a check judges: those it was given, or every one that holds text but for those whose kind, as known
-    from real data, is in `but`. With `prose`, all that hold text where only such are there: texts of few words, or few
-    texts, look like categories."""
+    from real data, is in `but`."""
 
-    def __init__(self, columns: Sequence[str] | None, at: str, but: Sequence[str] = (), prose: bool = False) -> None:
-        self.columns, self.at, self.but, self.prose = columns, at, but, prose
+    def __init__(self, columns: Sequence[str] | None, at: str, but: Sequence[str] = ()) -> None:
+        self.columns, self.at, self.but = columns, at, but
         self._out: set[str] = set()
         self._types: Mapping[str, pl.DataType] = {}
 
@@ -59,7 +58,6 @@ class Chosen:
         """Raises Refusal where nothing is left to judge."""
         at = f"{self.at}: columns"
         found = named(self.columns, {c: t for c, t in types.items() if c not in self._out}, at)
-        found = found or (named(None, types, at) if self.prose else [])
         if not found:
             raise Refusal(f"{self.at}: there is no column of text; name one in columns: [...]")
         return found

@@ -53,7 +53,7 @@ class Format:
     placeholders: bool = False
 
     def __post_init__(self) -> None:
-        self._columns = Chosen(self.columns, "format", TABULAR, prose=True)
+        self._columns = Chosen(self.columns, "format", TABULAR)
         self._spans = {u: s for u in _UNITS if (s := getattr(self, u)) is not None}
         for unit, (least, most) in self._spans.items():
             if least is not None and most is not None and least > most:
@@ -89,6 +89,8 @@ class Format:
         return pl.DataFrame({"text": ["Dear Ann, all is well."]}), pl.DataFrame(
             {"text": ["Dear [insert name], hi", "", None]}
         )
+
+    example_config = {"columns": ["text"]}
 
     def _faults(self, texts: list[str | None]) -> list[str | None]:
         column = pl.Series(texts, dtype=pl.String)
@@ -142,7 +144,9 @@ def _validator(schema: dict[str, Any]) -> Any:
     except SchemaError as e:
         raise Refusal(f"format: json_schema: is no JSON Schema: {e.message[:200]}") from None
     if (away := _elsewhere(schema)) is not None:
-        raise Refusal(f"format: json_schema: $ref: '{away}' lies elsewhere; only references within the schema are followed")
+        raise Refusal(
+            f"format: json_schema: $ref: '{away}' lies elsewhere; only references within the schema are followed"
+        )
     return Draft202012Validator(schema, registry=Registry())
 
 
