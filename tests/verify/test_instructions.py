@@ -117,3 +117,8 @@ def test_wrong_instructions_are_refused_in_one_sentence(given, said):
 def test_nothing_to_check_is_refused():
     with pytest.raises(Refusal, match="either all"):
         build("verify", {"use": "instructions"})
+
+
+def test_a_language_nobody_can_tell_is_refused_before_any_record():
+    with pytest.raises(Refusal, match="is no language it can tell"):
+        build("verify", {"use": "instructions", "all": [{"id": "response_language", "language": "klingon"}]})

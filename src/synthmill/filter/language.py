@@ -32,7 +32,7 @@ class Language:
     languages: list[str] | None = None
     expected: str | None = None
     columns: list[str] | None = None
-    least: Annotated[float, Field(ge=0, le=1)] = 0.5
+    least: Annotated[float, Field(ge=0, le=1)] = 0.2
     letters: Annotated[int, Field(ge=1)] = 20
 
     def __post_init__(self) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated
 import polars as pl
 from pydantic import Field
 
-from synthmill.plugins import Verdicts
+from synthmill.plugins import Verdicts, beside
 from synthmill.refusal import Refusal, choices
 from synthmill.schema import Schema
 from synthmill.texts.columns import TABULAR, Chosen, first_fault
@@ -38,7 +38,7 @@ class Toxicity:
 
     def __post_init__(self) -> None:
         self._columns = Chosen(self.columns, "toxicity", TABULAR)
-        entries = own() if self.file is None else read(self.file, "toxicity: file")
+        entries = own() if self.file is None else read(beside(self.file), "toxicity: file")
         known = sorted({c for c, _ in entries})
         for category in self.categories or ():
             if category not in known:

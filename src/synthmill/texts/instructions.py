@@ -253,6 +253,10 @@ def instruction(given: Mapping[str, Any], at: str) -> tuple[str, Callable[[str],
     optional = {k for k in hints if k in ("options", "postscript_marker") or k.endswith("relation")}
     for key in hints.keys() - optional - arguments.keys():
         raise Refusal(f"{at}: {name}: '{key}' is required")
+    if check is response_language:
+        from .language import known
+
+        known(arguments["language"], f"{at}: {name}: language")  # an unknown one is no record's fault
     short = check.__name__
     return short, lambda text: check(text, **arguments)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import polars as pl
 from pydantic import Field
 
-from synthmill.plugins import Verdicts
+from synthmill.plugins import Verdicts, beside
 from synthmill.refusal import Refusal, choices
 from synthmill.texts.columns import named, verdicts
 from synthmill.texts.evidence import locate
@@ -40,7 +41,7 @@ class Evidence:
         if self.documents is not None:
             from synthmill.texts.documents import documents
 
-            self._documents = {d.id: d.text for d in documents(self.documents)}
+            self._documents = {d.id: d.text for d in documents(beside(Path(self.documents)))}
 
     def expect(self, columns: Mapping[str, pl.DataType]) -> None:
         """The columns candidates will have. Raises Refusal where one named here is not there."""
