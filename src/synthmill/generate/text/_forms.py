@@ -47,7 +47,8 @@ class Choice:
     options: tuple[Any, ...]
 
     def schema(self) -> dict[str, Any]:
-        return {"enum": list(self.options)}
+        texts = {"type": "string"} if all(isinstance(o, str) for o in self.options) else {}
+        return {**texts, "enum": list(self.options)}
 
     def shown(self) -> str:
         return " or ".join(json.dumps(o, ensure_ascii=False) for o in self.options)

@@ -57,6 +57,7 @@ class Taxonomy(Prompted):
         self._begin({"instruction": pl.String(), **dict.fromkeys(columns, pl.String())})
         self._lock = threading.Lock()
         self._leaves: list[Path] = []
+        self._grown_by: dict[Path, list[str]] = {}
 
     def _started_from(self) -> list[Any]:
         return [self._known]
@@ -66,6 +67,7 @@ class Taxonomy(Prompted):
             self._leaves = self._leaves or self._grown()
         for row, i in zip(rows, even(request, "leaves", len(self._leaves))[:, 0].tolist(), strict=True):
             path = self._leaves[i]
+            row.asked += [a for k in range(1, len(path)) for a in self._grown_by.get(path[:k], ())]
             row.values |= {"path": " > ".join(path), "leaf": path[-1]}
         self._ask(request, rows, "task", self._write)
         if self.answers:
@@ -84,6 +86,7 @@ class Taxonomy(Prompted):
             found = self._solve(request, tasks, "grow")
             if level == 1 and len(leaves) == 1 and found[0].values is None:
                 raise ValueError(f"{_AT}: '{self.root}' could not be divided: {found[0].fault}")
+            self._grown_by |= {p: r.asked for p, r in zip(open_, rows, strict=True)}
             grown = {p: o.values["parts"] for p, o in zip(open_, found, strict=True) if o.values is not None}
             leaves = [p + part for p in leaves for part in ([(q,) for q in grown[p]] if p in grown else [_END])]
         return leaves
