@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
@@ -12,12 +13,17 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import Field
 
-from synthmill.frame import Keys, payload, row_keys
-from synthmill.plugins import Verdicts
+from synthmill.frame import Keys, digest, payload, row_keys
+from synthmill.lineage import source_digest
+from synthmill.llm.embedding import Embedder
+from synthmill.plugins import Verdicts, beside
+from synthmill.refusal import Refusal
 from synthmill.schema import Schema
 from synthmill.tables.keyset import KeySet
 from synthmill.texts.columns import joined, named
+from synthmill.texts.meaning import Embed, Meaning
 from synthmill.texts.near import Near
+from synthmill.texts.static import Static
 
 _RELATIVES = 20_000  # train texts that are asked what a template is
 _MADE_UP = ("identifier", "personal")  # new for every row: with them nothing would ever repeat
@@ -39,16 +45,24 @@ class Duplicates:
     near: Jaccard similarity of the sets of word pairs from which on two texts are the same one, whatever their case and
     punctuation; at 0.5 a text of 1 KB is recognised with every tenth word changed (`texts.near`). Texts that only fill the
     slots of one template are not: it is seen as soon as four of them were admitted, or are judged together, or are in train.
+    meaning: embeddings that also find a text said over in other words: a file of word vectors (`texts.static`), or a model
+    at an endpoint, `{model: ..., base_url: ...}`. chance: share of texts that may be rejected although
+    they mean nothing that was said before; the limit follows from pairs of other texts (`texts.meaning`). A text that could not be embedded is an error.
     score: the similarity, for rejected rows.
     """
 
     rate: Literal["train"] | Annotated[float, Field(ge=0, le=1)] = "train"
     text: str | list[str] | None = None
     near: Annotated[float, Field(ge=0.3, le=1)] = 0.5
+    meaning: Embedder | str | None = None
+    chance: Annotated[float, Field(gt=0, lt=0.1)] = 0.001
 
     def __post_init__(self) -> None:
         self._text = [self.text] if isinstance(self.text, str) else list(self.text or ())
+        if self.meaning is not None and not self._text:
+            raise Refusal("duplicates: meaning: of which columns? name them in 'text'")
         self._near = Near(self.near) if self._text else None
+        self._meaning = Meaning(self._embedding(), self.chance) if self.meaning is not None else None
         self._rate = 0.0 if self.rate == "train" else float(self.rate)
         self._rows, self._once, self._unseen = math.inf, 0, 0.0
         self._ignored: set[str] = set()
@@ -61,6 +75,8 @@ class Duplicates:
     def fit(self, train: pl.DataFrame, schema: Schema) -> None:
         if self._near and set(self._text) <= set(train.columns):
             self._near.relate(joined(train.head(_RELATIVES), self._text))
+            if self._meaning is not None:
+                self._meaning.relate(joined(train.head(_RELATIVES), self._text))
         self._ignored = set(schema.of(*_MADE_UP))
         if self.rate == "train":
             times = np.unique(self._keys(train), return_counts=True)[1]
@@ -75,27 +91,41 @@ class Duplicates:
         ok = new | self._allowed(new)
         if self._near is None:
             return Verdicts.where(pl.Series(ok), "equals an admitted record")
+        texts = joined(frame, self._text)
+        said: list[str | None] = [None if good else "equals an admitted record" for good in ok.tolist()]
+        score = np.where(ok, np.nan, 1.0)
+        status = np.where(ok, 0, 1).astype(np.uint8)
         rows = np.flatnonzero(ok)
-        found = self._near.repeats(joined(frame, self._text).gather(rows))
-        again = rows[found.known >= 0]
-        likeness = np.where(ok, np.nan, 1.0)
-        likeness[again], ok[again] = found.similarity[found.known >= 0], False
-        said = [
-            None
-            if good
-            else "equals an admitted record"
-            if like == 1
-            else f"shares {like:.0%} of its word pairs with an admitted text"
-            for good, like in zip(ok.tolist(), likeness.tolist(), strict=True)
-        ]
-        score = pl.Series(likeness, dtype=pl.Float32).fill_nan(None)
-        return Verdicts.where(pl.Series(ok), pl.Series(said, dtype=pl.String), score)
+        found = self._near.repeats(texts.gather(rows))
+        for i, like in zip(rows[found.known >= 0], found.similarity[found.known >= 0], strict=True):
+            status[i], score[i] = 1, like
+            said[i] = f"shares {like:.0%} of its word pairs with an admitted text"
+        if self._meaning is not None:
+            rows = np.flatnonzero(status == 0)
+            cosine, again, usable = self._meaning.repeats(texts.gather(rows))
+            for i, like in zip(rows[again], cosine[again], strict=True):
+                status[i], score[i], said[i] = 1, like, f"means what an admitted text says (cosine {like:.2f})"
+            for i in rows[~usable]:
+                status[i], said[i] = 2, "its text could not be embedded"
+        likeness = pl.Series(score, dtype=pl.Float32).fill_nan(None)
+        return Verdicts(pl.Series(status), likeness, pl.Series(said, dtype=pl.String))
 
     def remember(self, admitted: pl.DataFrame) -> None:
         self._admitted += admitted.height
         self._seen.add(np.unique(self._keys(admitted)))
         if self._near is not None:
             self._near.remember(joined(admitted, self._text))
+        if self._meaning is not None:
+            self._meaning.remember(joined(admitted, self._text))
+
+    def _embedding(self) -> Embed:
+        if isinstance(self.meaning, Embedder):
+            model = self.meaning
+            return lambda texts: model.embed(texts.fill_null("").to_list())[0]
+        path = beside(Path(str(self.meaning)))
+        embed = Static(path)
+        self.version = digest(source_digest(type(self)), path.read_text("utf-8", errors="replace"))[:12]
+        return embed
 
     def _allowed(self, new: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """The repetitions let in, in order, each counting towards the next."""
