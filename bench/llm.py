@@ -224,7 +224,7 @@ def main() -> None:
         "latency",
     ]
     parts = {"speed": lambda: speed(16_000, file), "faults": lambda: faults(4000), "limit": lambda: limit(2000),
-             "latency": lambda: latency(8000, 0.1)}  # fmt: skip
+             "latency": lambda: latency(20_000, 0.1)}  # fmt: skip
     for name in asked:
         parts[name]()
     load = os.getloadavg()

@@ -52,6 +52,7 @@ def check_models(job: Job, source: str) -> None:
     """Raises Refusal for what could only be found out by spending: no key, a cap on money without prices, workers that
     share no journal."""
     found = staged(job)
+    job.asking = bool(found)
     for use, model in found:
         if not offline():
             model.check(f"{source}: {use}")

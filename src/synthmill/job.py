@@ -55,6 +55,7 @@ class Job:
     engine: EngineNeed = field(default_factory=EngineNeed)
     budget: Budget = field(default_factory=Budget)
     desk: Desk | None = None
+    asking: bool = False
 
     @property
     def kind(self) -> str:
@@ -66,7 +67,7 @@ class Job:
     def timeout(self) -> float:
         """Seconds for a request. Models answer each question within a deadline of its own, and slow ones let questions
         wait in line: only a limit that the user gave holds for them."""
-        given = "timeout" in self.engine.model_fields_set or not self.desk
+        given = "timeout" in self.engine.model_fields_set or not self.asking
         return self.engine.timeout if given else LONGEST
 
     @property
@@ -93,7 +94,15 @@ class Job:
 
     @property
     def window(self) -> int:
-        return self.fill.window or (max(64, 2048 // self.size) if self.kind == "io" else 16)
+        """Requests under way. Models answer within a time that varies a hundredfold, and admission waits for the slowest:
+        64 rows for each of 128 that are answered at once keep it from mattering."""
+        rows = 8192 if self.asking else 2048
+        return self.fill.window or (max(64, rows // self.size) if self.kind == "io" else 16)
+
+    @property
+    def threads(self) -> int:
+        """For what waits. A thread waits for the slowest answer of its request; the models have limits of their own."""
+        return min(96 if self.asking else 32, self.window)
 
     @property
     def group(self) -> int:

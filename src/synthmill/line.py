@@ -85,7 +85,7 @@ class Filling:
         """Runs until every quota is met, attempts or budget are spent, or a monitor stops it."""
         need = self.job.engine
         kind = ("thread" if self.job.kind == "io" else "serial") if need.kind == "auto" else need.kind
-        workers = need.workers or (min(32, self.job.window) if kind == "thread" else None)
+        workers = need.workers or (self.job.threads if kind == "thread" else None)
         engine = Engine(self.work, kind, workers, self.job.timeout)
         self.run.manifest.pop("filled", None)
         try:
@@ -100,6 +100,8 @@ class Filling:
             raise
         finally:
             engine.close()
+            if self.job.desk is not None:
+                self.job.desk.close()
 
     def _rounds(self, engine: Engine[Request], adaptive: bool) -> bool:
         """Asks and admits until there is nothing to ask; True if anything was done."""

@@ -13,6 +13,7 @@ import threading
 import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -49,11 +50,10 @@ class Journal:
 
     def __init__(self, path: Path, run: str = "") -> None:
         self.path, self._run = path, run
-        self._own = threading.local()
-        self._writing = threading.Lock()
+        self._reading, self._writing = threading.Lock(), threading.Lock()
         try:
             self._prepare()
-            self._writer = self._connect()
+            self._writer, self._reader = self._connect(), self._connect()
             self._writer.executescript(_SCHEMA)
             version = self._writer.execute("PRAGMA user_version").fetchone()[0]
             if version not in (0, _VERSION):
@@ -79,19 +79,18 @@ class Journal:
         c.execute("PRAGMA synchronous = NORMAL")  # a killed process loses nothing; a power cut the last moments
         return c
 
-    @property
-    def _reader(self) -> sqlite3.Connection:
-        if not hasattr(self._own, "connection"):
-            self._own.connection = self._connect()
-        found: sqlite3.Connection = self._own.connection
-        return found
+    def _rows(self, query: str, values: Sequence[Any] = ()) -> tuple[list[str], list[Any]]:
+        """(names, rows). One connection for the readers of all threads: each would have a cache of its own."""
+        with self._reading:
+            found = self._reader.execute(query, values)
+            return [d[0] for d in found.description], found.fetchall()
 
     def find(self, addresses: Sequence[str]) -> dict[str, Answer]:
         """The answers that are kept, by address."""
         found = {}
         for start in range(0, len(addresses), _FEW):
             part = [bytes.fromhex(a) for a in addresses[start : start + _FEW]]
-            rows = self._reader.execute(
+            _, rows = self._rows(
                 "SELECT address, prompt_tokens, completion_tokens, error, refused, answer FROM answers"
                 f" WHERE address IN ({','.join('?' * len(part))})",
                 part,
@@ -132,7 +131,7 @@ class Journal:
 
     def spent(self) -> Spending:
         """What this run's answers cost, from the answers themselves, so that a kill loses none of it."""
-        rows = self._reader.execute(
+        _, rows = self._rows(
             "SELECT model, stage, count(*), sum(tries) - count(*), sum(error != '' AND NOT refused), sum(refused),"
             " sum(prompt_tokens), sum(completion_tokens), CASE WHEN count(money) = count(*) THEN sum(money) END"
             " FROM answers WHERE run = ? GROUP BY model, stage",
@@ -142,46 +141,46 @@ class Journal:
 
     def about(self) -> list[dict[str, Any]]:
         """Per run, model and stage: answers kept, bytes, errors, refusals, tokens, money, and how often they were found."""
-        rows = self._reader.execute(
+        names, rows = self._rows(
             "SELECT a.run, a.model, a.stage, count(*) AS answers, sum(length(question) + length(answer)) AS bytes,"
             " sum(error != '' AND NOT refused) AS errors, sum(refused) AS refusals,"
             " sum(prompt_tokens) AS prompt_tokens, sum(completion_tokens) AS completion_tokens,"
             " CASE WHEN count(money) = count(*) THEN sum(money) END AS money, min(at) AS first, max(at) AS last"
             " FROM answers a GROUP BY a.run, a.model, a.stage ORDER BY first"
         )
-        names = [d[0] for d in rows.description]
         return [dict(zip(names, r, strict=True)) for r in rows]
 
     def hits(self) -> tuple[int, int]:
         """(questions asked, questions answered from here) of all runs so far."""
-        row = self._reader.execute("SELECT coalesce(sum(asked), 0), coalesce(sum(remembered), 0) FROM asks").fetchone()
-        return int(row[0]), int(row[1])
+        _, [(asked, remembered)] = self._rows("SELECT coalesce(sum(asked), 0), coalesce(sum(remembered), 0) FROM asks")
+        return int(asked), int(remembered)
 
     def questions(self, addresses: Sequence[str]) -> dict[str, dict[str, Any]]:
         """What was asked, by address."""
         found = {}
         for a in addresses:
-            row = self._reader.execute("SELECT question FROM answers WHERE address = ?", (bytes.fromhex(a),)).fetchone()
-            if row is not None:
-                found[a] = json.loads(_open(row[0]))
+            _, rows = self._rows("SELECT question FROM answers WHERE address = ?", (bytes.fromhex(a),))
+            if rows:
+                found[a] = json.loads(_open(rows[0][0]))
         return found
 
     def export(self, run: str | None = None) -> Iterator[dict[str, Any]]:
         """Everything that is kept, oldest first, as JSON-able data."""
-        rows = self._reader.execute(
-            "SELECT address, model, run, stage, at, prompt_tokens, completion_tokens, money, tries, error, refused,"
-            " question, answer FROM answers WHERE ? IS NULL OR run = ? ORDER BY at, address",
-            (run, run),
-        )
-        names = [d[0] for d in rows.description]
-        for row in rows:
-            line = dict(zip(names, row, strict=True))
-            yield line | {
-                "address": line["address"].hex(),
-                "refused": bool(line["refused"]),
-                "question": json.loads(_open(line["question"])),
-                "answer": json.loads(_open(line["answer"])),
-            }
+        with closing(self._connect()) as own:
+            rows = own.execute(
+                "SELECT address, model, run, stage, at, prompt_tokens, completion_tokens, money, tries, error, refused,"
+                " question, answer FROM answers WHERE ? IS NULL OR run = ? ORDER BY at, address",
+                (run, run),
+            )
+            names = [d[0] for d in rows.description]
+            for row in rows:
+                line = dict(zip(names, row, strict=True))
+                yield line | {
+                    "address": line["address"].hex(),
+                    "refused": bool(line["refused"]),
+                    "question": json.loads(_open(line["question"])),
+                    "answer": json.loads(_open(line["answer"])),
+                }
 
     def prune(
         self, errors: bool = False, run: str | None = None, model: str | None = None, days: float | None = None
@@ -204,9 +203,9 @@ class Journal:
         return gone
 
     def close(self) -> None:
-        """Readers of other threads close with them."""
-        with self._writing:
+        with self._writing, self._reading:
             self._writer.close()
+            self._reader.close()
 
 
 def _row(e: Entry, run: str, now: float) -> tuple[Any, ...] | None:
