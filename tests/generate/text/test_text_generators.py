@@ -61,14 +61,14 @@ def test_self_instruct_shows_seeds_and_does_not_repeat_them(tmp_path: Path) -> N
 
     def speak(question: str, _: int) -> str:
         seen.append(question)
-        if "Invent one more" not in question and "cannot be used" not in question:
+        if "Invent a new task" not in question and "cannot be used" not in question:
             return "An answer."
-        shown = re.findall(r"Task \d: (.*)", question)
+        shown = re.findall(r"^- (.*?!)", question, re.M)
         new = shown[0].lower().replace("!", "") if shown and shown[0].endswith("0!") else "A quite new task."
         return json.dumps({"instruction": new, "input": ""})
 
     frame = made("self_instruct", speak, n=4, seeds=str(tmp_path / "s.jsonl"), shots=1)
-    assert "Input: in " in seen[0]
+    assert "(Input: in " in seen[0]
     assert frame["_parents"].list.join("").sort().to_list() == ["s0", "s1", "s2", "s3"]
     done = {p[0]: e for p, e in zip(frame["_parents"], errors(frame), strict=True)}
     assert done == {"s0": None, "s1": None, "s2": None, "s3": None}, "repaired: the second question shows no task"

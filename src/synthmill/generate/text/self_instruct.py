@@ -10,7 +10,7 @@ import polars as pl
 from synthmill.llm.model import Model
 from synthmill.plugins import Request
 from synthmill.refusal import Refusal
-from synthmill.texts.evidence import spoken
+from synthmill.texts.evidence import kept
 from synthmill.texts.seeds import Seed
 
 from ._core import Prompted, Task
@@ -22,6 +22,8 @@ _AT = "text.self_instruct"
 _FORM = Form({"instruction": Text("the instruction", 10, 1_500), "input": Text("the input, or empty", 0, 4_000)})
 _WORDS = (3, 150)
 """Shorter and longer instructions are not used, as in the paper."""
+_ALIKE = 0.3
+"""Share of an instruction's runs of five words that an example has: more is no new task."""
 
 
 @dataclass(kw_only=True)
@@ -71,11 +73,10 @@ class SelfInstruct(Prompted):
 
     def _invent(self, row: Row) -> Task:
         shots = row.start.get("shots", [])
-        known = {spoken(s["instruction"]) for s in shots}
 
         def accept(values: Values) -> str:
             words = len(values["instruction"].split())
-            if spoken(values["instruction"]) in known:
+            if any(kept(s["instruction"], values["instruction"]) > _ALIKE for s in shots):
                 return "the instruction repeats one of the examples"
             return "" if _WORDS[0] <= words <= _WORDS[1] else f"the instruction has {words} words, not {_WORDS[0]} to {_WORDS[1]}"  # fmt: skip
 
