@@ -101,6 +101,19 @@ def test_memory_does_not_depend_on_batches(vectors, size):
         assert one.tolist() == other.tolist()
 
 
+def test_an_item_said_over_in_other_words_is_contamination(vectors, tmp_path):
+    path = tmp_path / "bench.txt"
+    path.write_text("\n".join(said(200, "a")))
+    rows = frame([*said(200, "b"), *said(200, "b", "others"), "no word of these"])
+    plain = build("filter", {"use": "decontaminate", "files": str(path)}).judge(rows)
+    assert (plain.status == 0).all()
+    verdicts = build("filter", {"use": "decontaminate", "files": str(path), "meaning": str(vectors)}).judge(rows)
+    assert (verdicts.status[:200] == 1).mean() > 0.95
+    assert verdicts.reason[7].startswith("means what bench.txt, row 8 says (cosine ")
+    assert (verdicts.status[200:400] == 0).mean() > 0.98
+    assert verdicts.status[400] == 2
+
+
 def test_what_cannot_be_embedded_is_an_error_never_a_pass(vectors):
     verdicts = Duplicates(rate=0, text="t", meaning=str(vectors)).judge(frame(["c1a c2b", "no word of these", None]))
     assert verdicts.status.to_list() == [0, 2, 2]

@@ -61,15 +61,30 @@ class Meaning:
         held = self._pool if self._pool is not None else vectors[:0]
         pool = np.concatenate([held, vectors[usable][: POOL - len(held)]])
         at = limit(self._tail or tail(pool), self._chance / (self._size + len(texts)))
-        nearest, again = np.full(len(texts), -1.0), np.zeros(len(texts), bool)
-        for known in self._known:
-            for i, _, cosine in _pairs(vectors, known, at):
-                nearest[i] = max(nearest[i], cosine)
-        again |= nearest >= at
+        nearest = self._nearest(vectors, at)[0]
+        again = nearest >= at
         for i, j, cosine in sorted(_pairs(vectors, vectors, at)):
             if j < i and not again[j] and cosine >= at:
                 nearest[i], again[i] = max(nearest[i], cosine), True
         return nearest, again, usable
+
+    def closest(self, texts: pl.Series) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.bool_]]:
+        """(n,) the cosine with the nearest remembered text; which one it is, -1 if it is no nearer than strangers are; and
+        whether the text could be embedded. What was remembered must all have been embedded."""
+        vectors = self._embed(texts)
+        pool = self._pool if self._pool is not None else vectors[:0]
+        at = limit(self._tail or tail(pool), self._chance / max(1, self._size))
+        nearest, which = self._nearest(vectors, at)
+        return nearest, np.where(nearest >= at, which, -1), ~np.asarray(np.isnan(vectors).any(axis=1))
+
+    def _nearest(self, vectors: NDArray[np.float32], at: float) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        nearest, which, first = np.full(len(vectors), -1.0), np.full(len(vectors), -1), 0
+        for known in self._known:
+            for i, j, cosine in _pairs(vectors, known, at):
+                if cosine > nearest[i]:
+                    nearest[i], which[i] = cosine, first + j
+            first += len(known)
+        return nearest, which
 
 
 def tail(vectors: NDArray[np.float32]) -> tuple[float, float]:
