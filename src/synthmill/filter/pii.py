@@ -23,9 +23,10 @@ _ASKED = [
 
 @dataclass
 class Pii:
-    """Text with personal data: e-mail addresses, phone, card and account numbers, national identifiers, IP and MAC
-    addresses, keys. A record is rejected, never masked; the reason says what stands where, not what it says.
+    """Text with personal data: numbers and addresses that name a person or open an account.
 
+    E-mail addresses, phone, card and account numbers, national identifiers, IP and MAC addresses, keys. A record is rejected,
+    never masked; the reason says what stands where, not what it says.
     entities: which, by Presidio's names (default: all of the engine's).
     engine: `patterns` (regular expressions with check digits where the number has some, and words near it where its
     form is common) or `presidio` (the extra; names of people need `model`, an installed spaCy package).

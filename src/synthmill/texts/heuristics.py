@@ -78,9 +78,7 @@ class Text:
     def c4_sentences(self) -> int:
         """Sentences in the lines C4 keeps: of at least five words, with an end mark, and no talk of scripts or cookies."""
         kept = [
-            line
-            for line in self.lines
-            if line.endswith(_TERMINAL) and len(words(line)) >= 5 and not _boilerplate(line)
+            line for line in self.lines if line.endswith(_TERMINAL) and len(words(line)) >= 5 and not _boilerplate(line)
         ]
         return sum(len(sentences(line)) for line in kept)
 
