@@ -41,16 +41,20 @@ _STEPS = (
 
 
 class _Aim(NamedTuple):
-    """auc: of membership inference; finest, first: the steps that may be tried, and that is tried first; blind: that of
-    tables that are not attacked."""
+    """auc: of membership inference; finest, first: the steps that may be tried, and that is tried first; blind: for tables
+    that are not attacked."""
 
     auc: float
     finest: int
     first: int
-    blind: int
+    blind: Cut
 
 
-_AIMS = {"low": _Aim(0.55, 0, 1, 1), "balanced": _Aim(0.52, 1, 2, 2), "strict": _Aim(0.51, 3, 4, 5)}
+_AIMS = {
+    "low": _Aim(0.55, 0, 1, Cut(7, 16, 0.4)),
+    "balanced": _Aim(0.52, 1, 3, Cut(22, 60, 2.0)),
+    "strict": _Aim(0.51, 3, 4, Cut(45, 90, 3.0)),
+}
 _EASILY = 0.005
 """A finer step is tried where the attack stays this far below the aim."""
 _KEPT = (0.1, 4_000)
@@ -138,13 +142,13 @@ class Forest:
         worlds = self.worlds or _worlds(n, len(codes))
         self._worlds = Worlds(
             codes, np.array([c.numeric for c in self._columns], bool), [c.size for c in self._columns], worlds,
-            max(2, min(self.folds, n // 10)), self.predictors, self.seed, self._step(aim.finest),
+            max(2, min(self.folds, n // 10)), self.predictors, self.seed, self._own(_STEPS[aim.finest]),
         )  # fmt: skip
         names = [c.name for c in self._columns]
         self._order = self._worlds.order([names.index(c) for c in self.lead or ()])
         self._worlds.weight = self._weight(codes)
         self._worlds.grow(self._order)
-        self._cut(aim.blind)
+        self._model.coarsen(self._own(aim.blind))
 
     def _weight(self, codes: Codes) -> NDArray[np.float64] | None:
         """(rows,) Rows of cells that the lead's categories make count for more where they are few, at most 20 times: else a
@@ -156,17 +160,14 @@ class Forest:
         weight: NDArray[np.float64] = np.clip(held.mean() / held, 1.0, _HEAVIEST)[cell.ravel()]
         return np.asarray(weight / weight.mean())
 
-    def _step(self, i: int) -> Cut:
-        step = _STEPS[i]
+    def _own(self, step: Cut) -> Cut:
+        """The step, with what the user chose instead."""
         if self.leaf is not None:
             step = Cut(self.leaf, self.leaf, step.shrink)
         return step if self.shrink is None else step._replace(shrink=self.shrink)
 
-    def _cut(self, i: int) -> None:
-        self._model.coarsen(self._step(i))
-
     def _attacked(self, i: int, probe: Probe) -> Attack:
-        self._cut(i)
+        self._model.coarsen(self._own(_STEPS[i]))
         return probe.attack(self._draw(len(self._learned), self._rng("attacked", i)))
 
     def _tune(self, probe: Probe) -> None:
@@ -177,7 +178,7 @@ class Forest:
         while self.leaf is None and i > finest and found.auc <= aim - _EASILY:
             finer = self._attacked(i - 1, probe)
             if finer.auc > aim:
-                self._cut(i)
+                self._model.coarsen(self._own(_STEPS[i]))
                 break
             i, found = i - 1, finer
         met = found.auc <= aim
