@@ -4,7 +4,8 @@ Run: `python bench/pii.py DATA [PYTHON]`, where DATA holds presidio-research's `
 (MIT), and PYTHON is the interpreter of an environment of its own in which presidio-analyzer and polars were installed: Presidio is
 then measured on the same sentences through our own wrapper, with its patterns and without a model. Results: bench/results/pii.md.
 
-The patterns were written while looking at `synth_dataset_v2`; `generated_large` was first run when they were done. Sentences of
+The patterns were written while looking at `synth_dataset_v2`; `generated_large` was first run when they were done (a
+dozen of its values of each kind had been seen). Sentences of
 both come from templates, many of them the same, so the second is a test of other values more than of other sentences: some of
 the words near which a loose number counts as a phone's ("office", "answering at") are those of the templates.
 A span counts as found where a finding of the same kind overlaps it; intervals are Wilson's, sentences taken as independent.
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-FILES = {"synth_dataset_v2": "looked at", "generated_large": "not looked at"}
+FILES = {"synth_dataset_v2": "looked at", "generated_large": "run when done"}
 Spans = list[tuple[str, int, int]]
 
 
@@ -95,7 +96,8 @@ def main(data: Path, python: str | None) -> None:
 
     out = ["# Personal data found", "", (__doc__ or "").split("\n\n")[0], "",
            "`python bench/pii.py DATA PYTHON`. 95% intervals (Wilson). The patterns were written while looking at the first file",
-           "and first run on the second when they were done; both are made of templates, many of them the same,",
+           "and first run on the second when they were done (a dozen of its values of each kind had been seen); both are made of",
+           "templates, many of them the same,",
            "so phone numbers in other surroundings will be found less often than here. Presidio counts from a score of 0.4.", ""]  # fmt: skip
     for name, seen in FILES.items():
         records = json.loads((data / f"{name}.json").read_text("utf-8"))
