@@ -10,7 +10,7 @@ CPU seconds are those of the process between reading the texts and the last flag
 
 Strangers: texts of about 1 KB, spliced from spans of twelve words of ../shared/data (documents, wikitext, Shakespeare), with
 copies in which every word was replaced with a chance of 5% or 10%. Templated: texts that share all but 5-30% of their words
-with 199 others, with copies at 5%. Answers: the corpus of Clough and Stevenson, pupils' answers beside the
+with 199 or 19 others, with copies at 5%. Answers: the corpus of Clough and Stevenson, pupils' answers beside the
 sources they were written from. Contamination: sentences of wikitext's test part, planted in texts of its other part.
 """
 

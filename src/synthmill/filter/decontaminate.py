@@ -26,8 +26,9 @@ from synthmill.texts.static import Static
 
 @dataclass
 class Decontaminate:
-    """A record whose texts contain a row of an evaluation file: verbatim, in other case, spacing and punctuation, inside
-    a longer text, or with words changed here and there.
+    """A record whose texts contain a row of an evaluation file.
+
+    It is found verbatim, in other case, spacing and punctuation, inside a longer text, and with words changed here and there.
 
     files: JSONL, Parquet, CSV or text (one item a line). Every text in a row, nested ones too, is a passage; a row of
     nothing but short texts is one passage. columns: of the records; None: all that hold text, as one text.
