@@ -102,7 +102,7 @@ class Job:
     @property
     def threads(self) -> int:
         """For what waits. A thread waits for the slowest answer of its request; the models have limits of their own."""
-        return min(96 if self.asking else 32, self.window)
+        return min(64 if self.asking else 32, self.window)
 
     @property
     def group(self) -> int:
