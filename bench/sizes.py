@@ -31,7 +31,7 @@ LONG, WIDE = 5_000_000, (5_000, 300)
 SAID = (
     ("usual", "after a fit of 39,000 rows of Adult: {told} Where cells"),
     ("usual", "kept in memory: {condition} of one core for 39,000 rows of Adult and one condition"),
-    ("usual", "`remove` takes {removal} where fitting took {fit}. The splits"),
+    ("usual", "`remove` takes {removal} where fitting took {fit}. Taken out"),
     ("wide", "300 columns and 5,000 rows took {fit} of one core and {memory}. * Beyond"),
     ("long", "5 million rows of Adult took {fit} of one core and {memory}, the table itself"),
 )

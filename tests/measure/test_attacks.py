@@ -18,7 +18,6 @@ from synthmill.refusal import Refusal
 from synthmill.schema import Column, Schema
 from synthmill.tables.queries import coded
 from synthmill.tables.risk import excess
-from synthmill.tables.space import Space
 
 ATTACKS = [n for n in known("measure") if n.startswith("attack.")]
 PERTURBED = TRAIN.with_columns(pl.col("wage") + 0.1)
