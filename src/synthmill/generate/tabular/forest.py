@@ -69,15 +69,15 @@ _FEWEST = 4_000
 class Forest:
     """Cross-donor forest: columns drawn in order from trees grown on those before, no real row giving neighbouring values.
 
-    Rows are split at random into `folds`, `worlds` times over. In a world, each column's tree is grown on three in four
-    rows of the other folds and its leaves are filled with donors of one fold, another for the next column; a synthetic row
+    Rows are split at random into `folds`, `worlds` times over. In a world, each column's tree is grown on six in ten rows of
+    the other folds and its leaves are filled with donors of one fold, another for the next column; a synthetic row
     lives in one world. So nobody gives more than about one in `folds` of a row, and never two values side by side. Numbers
     are drawn between neighbours of the donor (`synthmill.tables.margins`): values of fewer than `crowd` records are never
     told apart, spikes stay. Missing is a value like others.
 
     privacy: `low`, `balanced` and `strict` aim at an AUC of membership inference of 0.55, 0.52 and 0.51. A tenth of the
-    rows (at most 4,000) is kept from learning; the model's table is attacked with them, and trees are cut back, once if the
-    attack is above the aim, further while it is significantly. The sentence the fit ends with says what was measured:
+    rows (at most 4,000) is kept from learning; the model's table is attacked with them, and trees are pruned and cut back
+    until the attack is not significantly above the aim. The sentence the fit ends with says what was measured:
     evidence, no guarantee. Tables below 4,000 rows are not attacked; their trees are cut as those of most tables are.
     leaf: the fewest rows a leaf is grown on, instead of what `privacy` chooses; shrink: how far a leaf's distribution
     is drawn to those around it, in donors. rare: levels that fewer records hold are not made. rows: beyond so many, trees
@@ -87,7 +87,8 @@ class Forest:
     A cell is drawn exactly, with no rejection: its columns come first, from donors that lie in it. Where they do not
     lead the order, the trees that change are grown at the first request, and kept. Cost: worlds x columns trees.
     worlds: by default 6 to 16, more for small tables; on wide ones at most 1,200 trees, but at least 3 worlds.
-    Sources: sequential trees (Reiter, 2005; Nowok et al., 2016), honest leaves (Athey & Imbens, 2016).
+    Sources: sequential trees (Reiter, 2005; Nowok et al., 2016), honest leaves (Athey & Imbens, 2016), reduced-error
+    pruning (Quinlan, 1987).
     """
 
     privacy: Privacy = "balanced"
