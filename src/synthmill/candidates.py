@@ -13,6 +13,7 @@ import polars as pl
 from .engine import Failure
 from .engine.signals import Overdue
 from .frame import Status
+from .lineage import TRACED, traced
 from .plugins import FAILURES, Request, Verdicts, sentence
 from .refusal import Halt
 
@@ -25,9 +26,6 @@ IN_FLIGHT: dict[str, pl.DataType] = {
     "_reason": pl.String(),
     "_raw": pl.String(),
 }
-TRACED = {"_asked": pl.List(pl.String), "_parents": pl.List(pl.String)}
-"""What a generator that asks others may add to its rows: addresses of the answers each was made of, and ids of the seeds or
-documents it came from. They go to the lineage and are no part of the record."""
 GENERATOR = 0
 """`_check` of a row that the generator itself got wrong; checks count from 1."""
 
@@ -45,11 +43,11 @@ class Work:
     """Generates and verifies. With `bare` a worker only generates, and the line stamps and verifies many requests in one pass."""
 
     def __init__(
-        self, maker: Any, checks: Sequence[Any], schema: Mapping[str, pl.DataType], bare: bool, traced: bool = False
+        self, maker: Any, checks: Sequence[Any], schema: Mapping[str, pl.DataType], bare: bool, tells: bool = False
     ) -> None:
-        """traced: the generator may tell of each row which answers it was made of, and from what (`TRACED`)."""
+        """tells: the generator may tell of each row which answers it was made of, and from what (`TRACED`)."""
         self.maker, self.checks, self.bare = maker, list(checks), bare
-        self.schema, self.traced = dict(schema), TRACED if traced else {}
+        self.schema, self.traced = dict(schema), TRACED if tells else {}
 
     def __call__(self, request: Request) -> Any:
         made = self.make(request)
@@ -96,8 +94,8 @@ class Work:
         raw = _nulls("_raw", pl.String, n)
         if lossy:
             raw = pl.Series("_raw", [_raw(frame, i) if s else None for i, s in enumerate(status)], dtype=pl.String)
-        traced = [_texts(frame, c) for c in self.traced]
-        return pl.DataFrame(columns).hstack([*self._ours(request, n, status, reason, raw), *traced])
+        told = [traced(frame, c) for c in self.traced]
+        return pl.DataFrame(columns).hstack([*self._ours(request, n, status, reason, raw), *told])
 
     def _ours(
         self, request: Request, n: int, status: Any, reason: Any, raw: pl.Series, at: int = GENERATOR
@@ -218,18 +216,6 @@ def _unusable(frame: Any, schema: Mapping[str, pl.DataType], traced: Mapping[str
         parts = [f"lacks {', '.join(lacking)}" if lacking else "", f"has unknown {', '.join(extra)}" if extra else ""]
         return f"the generator's answer {' and '.join(p for p in parts if p)}"
     return ""
-
-
-def _texts(frame: pl.DataFrame, column: str) -> pl.Series:
-    """A column of lists of text; one text alone is a list of one."""
-    if column not in frame.columns:
-        return _nulls(column, pl.List(pl.String), frame.height)
-    s = frame[column]
-    if not isinstance(s.dtype, pl.List):
-        s = frame.select(pl.when(pl.col(column).is_not_null()).then(pl.concat_list(pl.col(column).cast(pl.String))))[
-            column
-        ]
-    return s.cast(pl.List(pl.String))
 
 
 def _cast(s: pl.Series, dtype: pl.DataType) -> tuple[pl.Series, pl.Series | None]:

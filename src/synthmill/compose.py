@@ -13,7 +13,7 @@ import polars as pl
 
 from .cells import Cell, Level
 from .frame import seed_of
-from .lineage import Source, config_digest, version_of
+from .lineage import TRACED, Source, config_digest, traced, version_of
 from .origins import Origins
 from .plugins import Request, blamed, build
 from .refusal import Refusal
@@ -223,16 +223,20 @@ class Maker:
             raise ValueError(f"{step.use} was given {type(frame).__name__}, not a polars.DataFrame")
         sound = frame["_error"].is_null() if "_error" in frame.columns else None
         rows = frame if sound is None or sound.all() else frame.filter(sound)
-        given = rows.drop(c for c in ("_error", *TOLD) if c in rows.columns)
+        given = rows.drop(c for c in ("_error", *TRACED) if c in rows.columns)
         added = self._step(step, replace(request, given=given, n=rows.height), place)
         if added.height != rows.height:
             raise ValueError(f"{step.use} completed {added.height} of {rows.height} rows")
-        told = [_joined(rows[c], added[c]) for c in TOLD if c in rows.columns and c in added.columns]
+        told = [_both(rows, added, c) for c in TRACED if c in rows.columns or c in added.columns]
         done = rows.with_columns(added.get_columns()).with_columns(told)
         if rows.height == frame.height:
             return done
         at = pl.Series("_at", sound).arg_true()
-        lost = frame.with_row_index("_at").filter(~pl.Series(sound))
+        lost = (
+            frame.with_row_index("_at")
+            .filter(~pl.Series(sound))
+            .with_columns(traced(frame, c).filter(~pl.Series(sound)) for c in [t.name for t in told])
+        )
         both = pl.concat([done.with_columns(at.cast(pl.UInt32).alias("_at")), lost], how="diagonal_relaxed")
         return both.sort("_at").drop("_at")
 
@@ -282,21 +286,11 @@ class Maker:
         return [*first, *({"use": s.use, **s.config} for s in self.then)]
 
 
-TOLD = ("_asked", "_parents")
-
-
-def _joined(first: pl.Series, second: pl.Series) -> pl.Series:
-    """Two columns of texts or lists of texts as one of lists."""
-    both = pl.DataFrame({"first": first, "second": second})
-    lists = [
-        (pl.col(c) if isinstance(both[c].dtype, pl.List) else pl.concat_list(pl.col(c))).fill_null(
-            pl.lit([], pl.List(pl.String))
-        )
-        for c in both.columns
-    ]
-    return both.select(pl.concat_list(lists).list.drop_nulls().list.unique(maintain_order=True))["first"].alias(
-        first.name
-    )
+def _both(first: pl.DataFrame, second: pl.DataFrame, column: str) -> pl.Series:
+    """What two steps tell of the same rows, each thing once."""
+    pairs = zip(traced(first, column), traced(second, column), strict=True)
+    lists = [list(dict.fromkeys([*(() if a is None else a), *(() if b is None else b)])) for a, b in pairs]
+    return pl.Series(column, lists, dtype=pl.List(pl.String))
 
 
 def _is_private(step: Step) -> bool:

@@ -120,7 +120,7 @@ class Job:
         plugins = [s.plugin for s in self.early]
         waiting = any(getattr(p, "kind", "cpu") == "io" for p in plugins)
         bare = self.maker.kind == "io" and not waiting
-        return Work(self.maker, plugins, self.maker.schema(), bare, traced=self.maker.kind == "io")
+        return Work(self.maker, plugins, self.maker.schema(), bare, tells=self.maker.kind == "io")
 
     def account(self) -> dict[str, Any]:
         """For the manifest: what language models were asked and what they cost."""

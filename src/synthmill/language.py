@@ -35,33 +35,24 @@ def _journal(a: argparse.Namespace) -> None:
     if a.prune:
         print(f"{prune(a.folder, a.errors, a.account, a.model, a.days):,} answers forgotten")
     if not a.export and not a.prune:
-        _tell(overview(a.folder), a.json)
+        _told(overview(a.folder), a.json)
 
 
-def _tell(found: Any, as_json: bool) -> None:
+def _told(found: Any, as_json: bool) -> None:
     if as_json:
         json.dump(found.to_json(), sys.stdout, indent=1)
         sys.stdout.write("\n")
         return
-    from rich.markup import escape
-    from rich.table import Table
-
-    from .console import out
-
     rate = (
         ""
         if found.hit_rate is None
         else f", {found.hit_rate:.1%} of {found.asked + found.remembered:,} questions found"
     )
     answers = sum(line["answers"] for line in found.lines)
-    out.print(f"{escape(str(found.path))}: {answers:,} answers, {found.size / 1e6:,.1f} MB{rate}")
-    table = Table("run", "stage", "model", "answers", "errors", "refusals", "tokens in", "tokens out", "cost", box=None)
-    for name in table.columns[:3]:
-        name.no_wrap, name.overflow = True, "ignore"
+    print(f"{found.path}: {answers:,} answers, {found.size / 1e6:,.1f} MB{rate}")
     for line in found.lines:
-        counts = [line[k] for k in ("answers", "errors", "refusals", "prompt_tokens", "completion_tokens")]
-        cost = "not known" if line["money"] is None else f"{line['money']:,.4f}"
-        names = (line["run"] or "(no run)", line["stage"], line["model"])
-        table.add_row(*(escape(n) for n in names), *(f"{c:,}" for c in counts), cost)
-    if found.lines:
-        out.print(table)
+        cost = "cost not known" if line["money"] is None else f"cost {line['money']:,.4g}"
+        print(
+            f"  {line['run'] or '(no run)'}, {line['stage']}, {line['model']}: {line['answers']:,} answers, {line['errors']:,} errors, "
+            f"{line['refusals']:,} refusals, {line['prompt_tokens']:,} tokens in, {line['completion_tokens']:,} out, {cost}"
+        )

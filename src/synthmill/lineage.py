@@ -20,6 +20,20 @@ from .refusal import Refusal
 ROWS = {"_k": pl.UInt32(), "_i": pl.UInt32(), "_cell": pl.Int32(), "_score": pl.Float32()}
 REQUESTS = {"k": pl.UInt32(), "cell": pl.Int32(), "ordinal": pl.UInt32(), "n": pl.UInt32(), "member": pl.UInt8()}
 
+TRACED = {"_asked": pl.List(pl.String), "_parents": pl.List(pl.String)}
+"""What a generator that asks others may add to its rows: addresses of the answers each was made of, and ids of the seeds or
+documents it came from. They go to the lineage and are no part of the record."""
+
+
+def traced(frame: pl.DataFrame, column: str) -> pl.Series:
+    """One of these columns as lists of text: a text alone is a list of one, an absent column one of nulls."""
+    if column not in frame.columns:
+        return pl.Series(column, [None] * frame.height, dtype=pl.List(pl.String))
+    s = frame[column]
+    if isinstance(s.dtype, pl.List):
+        return s.cast(pl.List(pl.String))
+    return pl.Series(column, [None if v is None else [str(v)] for v in s], dtype=pl.List(pl.String))
+
 
 @dataclass(frozen=True)
 class Source:
@@ -69,7 +83,9 @@ def _built_on(module: ModuleType) -> list[ModuleType]:
             name = value.__name__ if inspect.ismodule(value) else getattr(value, "__module__", None)
             if not isinstance(name, str) or name in found or name not in sys.modules:
                 continue
-            if name.startswith(("synthmill.tables.", "synthmill.texts.")) or (name.startswith("synthmill.") and "._" in name):
+            if name.startswith(("synthmill.tables.", "synthmill.texts.")) or (
+                name.startswith("synthmill.") and "._" in name
+            ):
                 found[name] = sys.modules[name]
                 waiting.append(sys.modules[name])
     return [module, *(found[n] for n in sorted(found) if n != module.__name__)]
