@@ -147,7 +147,10 @@ def nearest(queries: Points, base: Points, k: int = 1, exclude_self: bool = Fals
                 score[kept[b + own] - q, own] = np.inf
             slack = 4 * len(right) * 2.0**-24 * (np.sqrt(norm) + reach) ** 2
             bound = np.minimum(_kth(score, k), best[:, -1] - norm) + slack
-            i, j = np.nonzero((score <= bound[:, None].astype(np.float32)) & (score < np.inf))
+            near = score <= bound[:, None].astype(np.float32)
+            if exclude_self:
+                near &= score < np.inf
+            i, j = np.divmod(np.flatnonzero(near), right.shape[1])
             best, at = _merge(best, at, i, j + b, points, base)
         distance[q : q + height], index[q : q + height] = np.sqrt(best), np.where(at < 0, -1, kept[at])
     return distance.astype(np.float32), index
