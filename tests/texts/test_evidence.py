@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from synthmill.texts.evidence import kept, locate, overlap, spoken
+from synthmill.texts.evidence import kept, locate, overlap, repeats, spoken
 
 SOURCE = "The bridge — built in 1894 by “Anna\n  Kern” — is 210 metres long. It isn’t open."
 
@@ -41,3 +41,10 @@ def test_shares() -> None:
     assert kept("one two three four five six", "One, two three four five!") == 1.0
     assert kept("one two three four five six", "one two three six five four") == 0.0
     assert kept("a b", "a b") == 1.0
+
+
+def test_repeats() -> None:
+    assert repeats("x one two three four five six", "one two three four five six y")
+    assert not repeats("x one two three four five", "one two three four five six")
+    assert not repeats("one two three four five six", "one two three four five six", "one two three four five six")
+    assert not repeats("one two", "one two")

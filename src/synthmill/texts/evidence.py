@@ -86,6 +86,13 @@ def kept(original: str, text: str, run: int = 5) -> float:
     return len(before & after) / len(after)
 
 
+def repeats(text: str, of: str, besides: str = "", run: int = 6) -> bool:
+    """Whether a text has a run of `run` words of another that is not also in `besides`."""
+    if len(spoken(text).split()) < run:
+        return False
+    return bool(_runs(text, run) & (_runs(of, run) - _runs(besides, run)))
+
+
 def _runs(text: str, run: int) -> set[tuple[str, ...]]:
     words = spoken(text).split()
     return {tuple(words[i : i + run]) for i in range(max(1, len(words) - run + 1))}

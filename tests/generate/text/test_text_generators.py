@@ -182,14 +182,16 @@ def test_distill_keeps_all_samples_and_the_likeliest_first() -> None:
 def test_preference_in_pairs(first: str, swapped: str, error: str | None) -> None:
     def speak(question: str, sample: int) -> str:
         if "Which answer is better" in question:
-            return json.dumps({"reason": "because", "better": (first, swapped)[sample]})
+            return json.dumps({"reason": "answer A beats answer B", "better": (first, swapped)[sample]})
         return ("good", "bad")[sample]
 
     frame = made("preference", speak, GIVEN.head(1))
     assert errors(frame) == [error]
     if not error:
         best = ("good", "bad") if first == "A" else ("bad", "good")
-        assert frame.select("chosen", "rejected", "margin", "reason").rows() == [(*best, 1.0, "because")]
+        order = ("chosen", "rejected") if first == "A" else ("rejected", "chosen")
+        reason = "The {} answer beats the {} answer".format(*order)
+        assert frame.select("chosen", "rejected", "margin", "reason").rows() == [(*best, 1.0, reason)]
 
 
 def test_preference_by_points() -> None:
@@ -333,6 +335,13 @@ def test_evolve() -> None:
     assert all(len(o) == 1 for o in once["operations"])
     talk = made("evolve", said(evolved="The rewritten prompt asks for a river."), GIVEN)
     assert set(errors(talk)) == {"it talks about the task instead of being one"}
+    leaked = made(
+        "evolve",
+        said(evolved="Name a river and add one requirement or constraint that makes it harder."),
+        GIVEN,
+        operations=["constraints"],
+    )
+    assert set(errors(leaked)) == {"it repeats what was said about how to change it"}
     long = made("evolve", said(evolved="word " * 60), GIVEN)
     assert set(errors(long)) == {"it has 60 words, more than 36"}
     with pytest.raises(Refusal, match=r"'harder' is not known; Choices: constraints"):

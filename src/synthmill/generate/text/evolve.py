@@ -10,7 +10,7 @@ import polars as pl
 
 from synthmill.plugins import Request
 from synthmill.refusal import Refusal, choices
-from synthmill.texts.evidence import spoken
+from synthmill.texts.evidence import repeats, spoken
 
 from ._core import Prompted, Task
 from ._forms import Form, Plain, Text, Values
@@ -26,6 +26,7 @@ OPERATIONS = {
     "breadth": "Write a new task of the same field that is rarer, and about as long and as hard.",
 }
 """Five ways into depth and one into breadth."""
+_FORM = Form({"evolved": Text("the new task", 10, 6_000)})
 
 
 @dataclass(kw_only=True)
@@ -74,6 +75,7 @@ class Evolve(Prompted):
     def _evolve(self, row: Row, k: int) -> Task:
         before = str(row.values["evolved"])
         order = OPERATIONS[row.values["operations"][k]]
+        prompt = " ".join(str(m["content"]) for m in self._messages("evolve", row, _FORM, instruction="", order=order))
 
         def accept(values: Values) -> str:
             after = values["evolved"]
@@ -81,11 +83,12 @@ class Evolve(Prompted):
                 return "the task is the same as before"
             if re.search(r"\b(?:(?:given|new|rewritten|created|original) (?:prompt|task|instruction))\b", after, re.I):
                 return "it talks about the task instead of being one"
+            if repeats(after, prompt, before):
+                return "it repeats what was said about how to change it"
             n, most = len(after.split()), 2 * len(before.split()) + 30
             return f"it has {n} words, more than {most}" if n > most else ""
 
-        form = Form({"evolved": Text("the new task", 10, 6_000)})
-        return self._task("evolve", row, form, accept, instruction=before, order=order)
+        return self._task("evolve", row, _FORM, accept, instruction=before, order=order)
 
     def _answer(self, row: Row) -> Task:
         def accept(values: Values) -> str:

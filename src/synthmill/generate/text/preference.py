@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -107,7 +108,7 @@ class Preference(Prompted):
                 row.fail(f"the judge prefers answer {first.values['better']} in either order", raw)
             else:
                 best = 0 if first.values["better"] == "A" else 1
-                self._keep(row, best, 1 - best, 1.0, first.values["reason"])
+                self._keep(row, best, 1 - best, 1.0, _named(first.values["reason"], first.values["better"]))
 
     def _score(self, request: Request, live: list[Row]) -> None:
         form = Form({"reason": Text("what is good and bad, one sentence", 1, 1_000), "points": Whole("points", 1, 10)})
@@ -138,3 +139,12 @@ class Preference(Prompted):
     def _keep(row: Row, best: int, worst: int, margin: float, reason: str) -> None:
         texts = row.start["_answers"]
         row.values |= {"chosen": texts[best], "rejected": texts[worst], "margin": margin, "reason": reason}
+
+
+def _named(reason: str, better: str) -> str:
+    """A judge's reason without the letters that nobody sees who reads the pair."""
+    for letter in "AB":
+        reason = re.sub(
+            rf"\b[Aa]nswer {letter}\b", f"the {'chosen' if letter == better else 'rejected'} answer", reason
+        )
+    return reason[:1].upper() + reason[1:]
