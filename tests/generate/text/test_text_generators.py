@@ -121,7 +121,12 @@ def test_document_qa_over_two_passages(long_document: str) -> None:
         seen.append(question)
         numbers = [int(x) for x in re.findall(r"^\[(\d+)\] Part", question, re.M)]
         return json.dumps(
-            {"question": "Which bridges are there?", "answer": "bridge number", "evidence": [numbers[0], numbers[-1]]}
+            {
+                "evidence_1": numbers[:1],
+                "evidence_2": numbers[-1:],
+                "question": "Which bridges are there?",
+                "answer": "bridge number",
+            }
         )
 
     frame = made("document_qa", speak, n=3, documents=long_document, size=260, kinds=["multi_hop"])
@@ -129,9 +134,9 @@ def test_document_qa_over_two_passages(long_document: str) -> None:
     assert all(len(set(e)) == 2 for e in frame["evidence"])
     assert "Passage 1:" in seen[0]
     assert "Passage 2:" in seen[0]
-    one = made("document_qa", said(question="Which bridges are there?", answer="bridge number", evidence=[1, 2]),
-               n=1, documents=long_document, size=260, kinds=["multi_hop"])  # fmt: skip
-    assert errors(one) == ["there is no evidence from passage 2"]
+    first = said(question="Which bridges are there?", answer="bridge number", evidence_1=[1], evidence_2=[1])
+    one = made("document_qa", first, n=1, documents=long_document, size=260, kinds=["multi_hop"])
+    assert errors(one)[0].startswith("'evidence_2' is 1, not a whole number from")
     with pytest.raises(Refusal, match="none is long enough for two passages"):
         made("document_qa", speak, documents=long_document, size=5_000, kinds=["multi_hop"])
 

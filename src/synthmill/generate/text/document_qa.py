@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -92,14 +93,9 @@ class DocumentQa(Prompted):
 
     def _answerable(self, row: Row) -> Task:
         passages = row.start["passages"]
-        numbered, spans = _numbered(passages)
-        proof = (
-            Many(Whole("number of a sentence", 1, len(spans)), len(passages), len(passages) + 1)
-            if self.cite == "sentence"
-            else Many(Text("words copied exactly from the passage", 5, _MOST), len(passages), len(passages) + 1)
-        )
-        shape = _Qa({"evidence": proof, "question": _QUESTION, "answer": _ANSWER}, tuple(passages), tuple(spans))
-        text = numbered if self.cite == "sentence" else passages
+        pieces = [[s.text for s in sentences(p)] for p in passages]
+        shape = _Qa.of(passages, pieces if self.cite == "sentence" else None)
+        text = _numbered(pieces) if self.cite == "sentence" else passages
         return self._task("document_qa", row, shape, self._fault, passages=text, cite=self.cite, hops=len(passages))
 
     def _fault(self, values: Values) -> str:
@@ -133,36 +129,42 @@ class DocumentQa(Prompted):
 
 @dataclass(frozen=True)
 class _Qa(Form):
-    """The form of an answer whose evidence is read back as the source's own words."""
+    """The form of an answer with evidence from every passage, which is read back as the source's own words."""
 
     passages: Sequence[str]
-    spans: Sequence[tuple[int, str]]
+    numbered: Sequence[str]
+
+    @classmethod
+    def of(cls, passages: Sequence[str], pieces: Sequence[Sequence[str]] | None) -> _Qa:
+        """pieces: the sentences of each passage, where their numbers are asked for."""
+        fields: dict[str, Many] = {}
+        last = 0
+        for i in range(len(passages)):
+            name = "evidence" if len(passages) == 1 else f"evidence_{i + 1}"
+            if pieces is None:
+                fields[name] = Many(Text("words copied exactly from the passage", 5, _MOST), 1, 2)
+            else:
+                fields[name] = Many(Whole("number of a sentence", last + 1, last + len(pieces[i])), 1, 2)
+                last += len(pieces[i])
+        every = [s for of in pieces or () for s in of]
+        return cls({**fields, "question": _QUESTION, "answer": _ANSWER}, tuple(passages), tuple(every))
 
     def read(self, text: str) -> Values:
         values = super().read(text)
-        found = [self._found(e) for e in dict.fromkeys(values["evidence"])]
-        lacking = set(range(len(self.passages))) - {p for p, _ in found}
-        if lacking:
-            raise Unread(f"there is no evidence from passage {min(lacking) + 1}")
-        return {**values, "evidence": [words for _, words in found]}
+        names = [c for c in values if c.startswith("evidence")]
+        found = [self._found(e, p) for c, p in zip(names, self.passages, strict=True) for e in dict.fromkeys(values[c])]
+        return {"question": values["question"], "answer": values["answer"], "evidence": found}
 
-    def _found(self, evidence: int | str) -> tuple[int, str]:
+    def _found(self, evidence: int | str, passage: str) -> str:
         if isinstance(evidence, int):
-            return self.spans[evidence - 1]
-        for i, passage in enumerate(self.passages):
-            place = locate(evidence, passage)
-            if place:
-                return i, passage[place[0] : place[1]]
-        raise Unread(f"the evidence '{evidence[:80]}' is not in the passage, word for word")
+            return self.numbered[evidence - 1]
+        place = locate(evidence, passage)
+        if place is None:
+            raise Unread(f"the evidence '{evidence[:80]}' is not in the passage, word for word")
+        return passage[place[0] : place[1]]
 
 
-def _numbered(passages: Sequence[str]) -> tuple[list[str], list[tuple[int, str]]]:
-    """The passages with a number before every sentence, and (passage, sentence) by number."""
-    shown, spans = [], []
-    for i, passage in enumerate(passages):
-        lines = []
-        for s in sentences(passage):
-            spans.append((i, s.text))
-            lines.append(f"[{len(spans)}] {s.text}")
-        shown.append("\n".join(lines))
-    return shown, spans
+def _numbered(pieces: Sequence[Sequence[str]]) -> list[str]:
+    """The passages with a number before every sentence, counted through all of them."""
+    count = itertools.count(1)
+    return ["\n".join(f"[{next(count)}] {s}" for s in of) for of in pieces]

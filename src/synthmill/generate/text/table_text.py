@@ -24,6 +24,7 @@ _AT = "text.table_text"
 _KEPT = 2_000
 """Examples that are kept of train: more are not shown, and each is a real record."""
 _LONGEST = 2_000
+_ALIKE = 0.3
 
 
 @dataclass(kw_only=True)
@@ -33,8 +34,8 @@ class TableText(Prompted):
     Writes text columns for the rows it is given, so that they say nothing else than the other columns do.
 
     columns: name -> what the text is about; by default the text columns of train. shots: records of train that are shown
-    as examples, those first that share most values with the row (the same class, say). A text of which 8 in 10 runs of
-    five words are an example's is not used. learns: false: no real data and no examples, the columns are invented from
+    as examples, those first that share most values with the row (the same class, say). A text of which more than
+    3 in 10 runs of four words are an example's is not used: an example is a real record. learns: false: no real data and no examples, the columns are invented from
     their descriptions. most: characters of a text.
 
     Prompts hold real records then, and so does the journal; its model is private. Sources: Yu et al., AttrPrompt (2023),
@@ -100,7 +101,7 @@ class TableText(Prompted):
         known = [c for c in self._about if shots and c in shots[0]]
 
         def accept(values: Values) -> str:
-            copied = any(kept(s[c], values[c]) > 0.8 for s in shots for c in known)
+            copied = any(kept(s[c], values[c], 4) > _ALIKE for s in shots for c in known)
             return "the text is one of the examples" if copied else ""
 
         form = Form({c: Text(about, 1, self.most) for c, about in self._about.items()})
