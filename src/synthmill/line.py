@@ -87,6 +87,8 @@ class Filling:
         kind = ("thread" if self.job.kind == "io" else "serial") if need.kind == "auto" else need.kind
         workers = need.workers or (self.job.threads if kind == "thread" else None)
         engine = Engine(self.work, kind, workers, self.job.timeout)
+        if self.job.desk is not None and self.job.budget.seconds:
+            self.job.desk.budget.until = self.started + self.job.budget.seconds - self.seconds_before
         self.run.manifest.pop("filled", None)
         try:
             while not self.stopped and self._rounds(engine, adaptive=need.kind == "auto"):

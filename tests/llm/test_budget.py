@@ -64,6 +64,13 @@ def test_no_cap_is_ever_passed_at_any_concurrency() -> None:
     assert 2500 < desk.spending.tokens == total[0] <= 3000
 
 
+def test_nothing_leaves_after_its_time() -> None:
+    model, desk = Model(engine=lambda *_: "x"), Desk(budget=Budget(until=0.0))
+    model.open(desk, "s")
+    with pytest.raises(Halt, match="the budget of time is spent"):
+        model.ask(questions(1))
+
+
 def test_money_is_counted_at_the_models_prices() -> None:
     model = Model(engine=lambda *_: Answer("x", "stop", 1000, 500), prices=Prices(2.0, 10.0), max_tokens=500)
     desk = Desk(budget=Budget(money=0.1))

@@ -150,6 +150,13 @@ def test_a_key_in_place_of_its_name_is_refused_and_not_repeated() -> None:
     assert "abc123" not in str(e.value)
 
 
+@pytest.mark.parametrize("url", ["https://me:abc123@host/v1", "https://host/v1?key=abc123"])
+def test_a_secret_in_the_address_is_refused_and_not_repeated(url: str) -> None:
+    with pytest.raises(Refusal, match="an address without user, password") as e:
+        _read({"base_url": url}, Model, "generate: x: model")
+    assert "abc123" not in str(e.value)
+
+
 def test_a_key_that_is_not_set_is_said_before_anything_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
     with pytest.raises(Refusal, match="NO_SUCH_KEY is not set"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -119,10 +120,13 @@ class Budget:
 
     Nobody but the server counts a prompt's tokens, so its size is estimated from its bytes, and the estimate is raised to
     the worst that was seen. Under a cap the first question goes alone, so that there is something to go by.
+
+    until: on `time.monotonic`, when nothing may leave any more.
     """
 
     tokens: int | None = None
     money: float | None = None
+    until: float | None = None
     _holds: dict[str, tuple[int, float]] = field(default_factory=dict)
     _tokens_out: int = 0
     _money_out: float = 0.0
@@ -130,6 +134,8 @@ class Budget:
 
     def reserve(self, address: str, cost: Cost, spent: Spending) -> bool | Halt:
         """True: go. False: wait until more is known of what is out. Halt: never."""
+        if self.until is not None and time.monotonic() > self.until:
+            return Halt("the budget of time is spent", 1)
         if self.tokens is None and self.money is None:
             return True
         if self._holds and not self._worse:

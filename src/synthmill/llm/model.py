@@ -68,6 +68,9 @@ class Model:
         if self.key is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", self.key):
             raise Refusal("model: key: expected the name of an environment variable that holds the key, such as "
                           "OPENAI_API_KEY; what is given is no such name (and is not repeated here)")  # fmt: skip
+        if self.base_url is not None and re.search(r"[@?]", self.base_url):
+            raise Refusal("model: base_url: an address without user, password or '?'; a secret belongs in the environment "
+                          "variable that 'key' names (what is given is not repeated here)")  # fmt: skip
         if self.base_url is not None and not re.match(r"https?://[^/]", self.base_url):
             raise ValueError(f"base_url: {self.base_url!r} is no address such as http://127.0.0.1:8000/v1")
         least = {"max_tokens": 1, "deadline": 1e-3, "retries": 0, "temperature": 0, "slots": 1, "context": 1}
