@@ -11,11 +11,12 @@ import polars as pl
 import pytest
 
 from synthmill.cells import ANY, Cell, bins
+from synthmill.generate.text._core import HERE
 from synthmill.generate.text._draw import Facets, even
-from synthmill.generate.text._forms import Choice, Fitting, Form, Many, Plain, Text, Unread, Whole
-from synthmill.generate.text._prompts import HERE, Prompt
 from synthmill.generate.text.self_instruct import SelfInstruct
+from synthmill.llm.forms import Choice, Fitting, Form, Many, Plain, Text, Unread, Whole
 from synthmill.llm.model import Model
+from synthmill.llm.prompts import Prompt
 from synthmill.llm.question import Answer
 from synthmill.plugins import Request, build, find, known
 from synthmill.refusal import Refusal

@@ -12,15 +12,17 @@ import polars as pl
 
 from synthmill.frame import seed_of
 from synthmill.lineage import source_digest
+from synthmill.llm.forms import Accept, Shape, Unread, Values
 from synthmill.llm.model import Model
+from synthmill.llm.prompts import Prompt
 from synthmill.llm.question import Answer, Message, Question
 from synthmill.plugins import Request, beside
 from synthmill.refusal import Refusal, choices
 
 from ._draw import Facets, identity
-from ._forms import Accept, Shape, Unread, Values
-from ._prompts import HERE, Prompt
 from ._source import Row, Source
+
+HERE = Path(__file__).parent / "templates"
 
 
 @dataclass(frozen=True)

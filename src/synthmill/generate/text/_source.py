@@ -8,12 +8,12 @@ from typing import Any
 
 import polars as pl
 
+from synthmill.llm.forms import Values
 from synthmill.plugins import Request
 from synthmill.refusal import Refusal, choices
 from synthmill.texts.seeds import Seed
 
 from ._draw import even, read_seeds, with_column
-from ._forms import Values
 from ._passages import Passages
 
 

@@ -7,11 +7,11 @@ from typing import ClassVar
 
 import polars as pl
 
+from synthmill.llm.forms import Form, Text, Values
 from synthmill.plugins import Request
 from synthmill.texts.evidence import kept
 
 from ._core import Prompted, Task
-from ._forms import Form, Text, Values
 from ._source import Row, Source
 
 _AT = "text.backtranslate"

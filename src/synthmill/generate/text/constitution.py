@@ -7,12 +7,12 @@ from typing import ClassVar
 
 import polars as pl
 
+from synthmill.llm.forms import Plain, Values
 from synthmill.plugins import Request
 from synthmill.refusal import Refusal
 from synthmill.texts.evidence import spoken
 
 from ._core import Prompted, Task
-from ._forms import Plain, Values
 from ._source import Row, Source
 
 _AT = "text.constitution"

@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 
 import polars as pl
 
+from synthmill.llm.forms import Choice, Fitting, Form, Plain
 from synthmill.llm.model import Model
 from synthmill.llm.question import Message
 from synthmill.plugins import Request
 from synthmill.refusal import Refusal
 
 from ._core import Prompted, Task
-from ._forms import Choice, Fitting, Form, Plain
 from ._source import Row, Source
 
 _AT = "text.conversation"

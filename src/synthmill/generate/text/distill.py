@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 
 import polars as pl
 
+from synthmill.llm.forms import Plain
 from synthmill.plugins import Request
 from synthmill.refusal import Refusal
 
 from ._core import Outcome, Prompted, Task
-from ._forms import Plain
 from ._source import Row, Source
 
 _AT = "text.distill"

@@ -10,13 +10,13 @@ from typing import Any, ClassVar, Literal
 
 import polars as pl
 
+from synthmill.llm.forms import Choice, Form, Many, Text, Unread, Values, Whole
 from synthmill.plugins import Request
 from synthmill.refusal import Refusal, choices
 from synthmill.texts.chunk import sentences
 from synthmill.texts.evidence import locate, overlap
 
 from ._core import Prompted, Task
-from ._forms import Choice, Form, Many, Text, Unread, Values, Whole
 from ._passages import Passages
 from ._source import Row
 

@@ -8,12 +8,12 @@ from typing import ClassVar
 
 import polars as pl
 
+from synthmill.llm.forms import Form, Plain, Text, Values
 from synthmill.plugins import Request
 from synthmill.refusal import Refusal, choices
 from synthmill.texts.evidence import repeats, spoken
 
 from ._core import Prompted, Task
-from ._forms import Form, Plain, Text, Values
 from ._source import Row, Source
 
 _AT = "text.evolve"

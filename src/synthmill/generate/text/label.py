@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 
 import polars as pl
 
+from synthmill.llm.forms import Choice, Form
 from synthmill.plugins import Request
 from synthmill.refusal import Refusal
 
 from ._core import Prompted, Task, shown_as
 from ._draw import even, read_seeds, with_column
-from ._forms import Choice, Form
 from ._source import Row, Source
 
 _AT = "text.label"

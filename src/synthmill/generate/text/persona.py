@@ -7,10 +7,10 @@ from typing import ClassVar, Literal
 
 import polars as pl
 
+from synthmill.llm.forms import Plain
 from synthmill.plugins import Request
 
 from ._core import Prompted, Task
-from ._forms import Plain
 from ._source import Row, Source
 
 _AT = "text.persona"

@@ -8,12 +8,12 @@ from typing import ClassVar, Literal
 
 import polars as pl
 
+from synthmill.llm.forms import Choice, Form, Plain, Text, Whole
 from synthmill.llm.model import Model
 from synthmill.plugins import Request
 from synthmill.refusal import Refusal
 
 from ._core import Outcome, Prompted, Task, shown_as
-from ._forms import Choice, Form, Plain, Text, Whole
 from ._source import Row, Source
 
 _AT = "text.preference"

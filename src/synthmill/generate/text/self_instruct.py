@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import polars as pl
 
+from synthmill.llm.forms import Form, Plain, Text, Values
 from synthmill.llm.model import Model
 from synthmill.plugins import Request
 from synthmill.refusal import Refusal
@@ -15,7 +16,6 @@ from synthmill.texts.seeds import Seed
 
 from ._core import Prompted, Task
 from ._draw import even, read_seeds, with_column
-from ._forms import Form, Plain, Text, Values
 from ._source import Row
 
 _AT = "text.self_instruct"

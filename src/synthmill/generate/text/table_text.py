@@ -11,13 +11,13 @@ from typing import Any, ClassVar
 import polars as pl
 
 from synthmill.frame import rng_of
+from synthmill.llm.forms import Form, Text, Values
 from synthmill.plugins import Request
 from synthmill.refusal import Refusal
 from synthmill.schema import Schema
 from synthmill.texts.evidence import kept
 
 from ._core import Prompted, Task
-from ._forms import Form, Text, Values
 from ._source import Row
 
 _AT = "text.table_text"

@@ -11,13 +11,13 @@ import polars as pl
 
 from synthmill.cells import Cell
 from synthmill.frame import seed_of
+from synthmill.llm.forms import Form, Many, Plain, Text, Values
 from synthmill.plugins import Request
 from synthmill.refusal import Refusal
 from synthmill.texts.evidence import spoken
 
 from ._core import Prompted, Task
 from ._draw import even
-from ._forms import Form, Many, Plain, Text, Values
 from ._source import Row
 
 _AT = "text.taxonomy"

@@ -7,11 +7,11 @@ from typing import ClassVar
 
 import polars as pl
 
+from synthmill.llm.forms import Plain
 from synthmill.plugins import Request
 from synthmill.refusal import Refusal
 
 from ._core import Prompted, Task
-from ._forms import Plain
 from ._source import Row
 
 _AT = "text.textbook"

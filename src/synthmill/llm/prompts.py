@@ -10,7 +10,6 @@ from typing import Any
 from synthmill.llm.question import Message
 from synthmill.refusal import MissingExtra, Refusal
 
-HERE = Path(__file__).parent / "templates"
 _ROLES = ("system", "user")
 
 
