@@ -56,7 +56,7 @@ _AIMS = {
     "strict": _Aim(0.51, 3, 4, Cut(45, 90, 3.0)),
 }
 _EASILY = 0.005
-"""A finer step is tried where the attack stays this far below the aim."""
+"""A finer step is tried, and taken, where the attack stays this far below the aim."""
 _KEPT = (0.1, 4_000)
 _ROWS, _TREES = 320_000, 1_200
 """What all worlds together are grown on, and how many trees there are: at least 3 worlds, 6 if 200 columns allow it."""
@@ -178,7 +178,7 @@ class Forest:
         found = self._attacked(i, probe)
         while self.leaf is None and i > finest and found.auc <= aim - _EASILY:
             finer = self._attacked(i - 1, probe)
-            if finer.auc > aim:
+            if finer.auc > aim - _EASILY:
                 self._model.coarsen(self._own(_STEPS[i]))
                 break
             i, found = i - 1, finer
