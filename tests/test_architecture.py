@@ -22,10 +22,10 @@ ORDER = (
     ("spec", "conformance"),
     ("real", "run", "engine", "compose", "cover", "shares", "evaluation", "profile", "resample"),
     ("auditing", "candidates", "fitting", "job", "guards", "blending", "release", "proposal", "provenance", "gaps"),
-    ("line", "prepare", "accounts", "documents", "lab"),
+    ("line", "prepare", "accounts", "documents", "exchange", "lab"),
     ("verbs",),
     ("console",),
-    ("experiments", "tracing", "language", "openmodels"),
+    ("experiments", "tracing", "handing", "language", "openmodels"),
     ("cli",),
 )
 """A room may import its own level and those above it in this list. `__init__` opens doors by name and imports nothing."""
@@ -34,7 +34,7 @@ FAMILIES = ORDER[2]
 HEAVY = {
     "sklearn", "scipy", "faker", "imblearn", "simpy", "pandas", "pyarrow", "torch", "duckdb", "sqlalchemy", "yaml",
     "matplotlib", "threadpoolctl", "adbc_driver_sqlite", "rich", "aiohttp", "jinja2", "xllamacpp", "jsonschema",
-    "py3langid", "presidio_analyzer", "spacy", "tldextract",
+    "py3langid", "presidio_analyzer", "spacy", "tldextract", "huggingface_hub",
 }  # fmt: skip
 LINE = ("line", "candidates", "fitting", "auditing")
 """The loop, what its workers do, fitting before it, and the attacks of an audit: the only users of the engine."""

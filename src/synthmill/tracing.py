@@ -1,10 +1,11 @@
-"""The command line of what a run can tell of its records: trace."""
+"""The command line of what a run can tell of its records (trace), and of what leaves it."""
 
 from __future__ import annotations
 
 import argparse
 from typing import Any
 
+from .handing import handing
 from .refusal import Refusal
 
 
@@ -22,6 +23,8 @@ def tracing(verbs: Any, verb: Any) -> None:
         action="store_true",
         help="write what every real record gave to the run, to private/contributions.parquet",
     )
+
+    handing(verbs, verb)
 
 
 def _trace(a: argparse.Namespace) -> None:

@@ -1,0 +1,1 @@
+"""What leaves a run for other tools, and what people send back: training formats, hubs, tools for annotation."""
