@@ -113,10 +113,10 @@ class Facts:
         told = mine["_reason"].drop_nulls().value_counts(sort=True)
         kinds: Counter[str] = Counter()
         for reason, n in told.iter_rows():
-            kinds[self._kind_of(reason)] += n
+            kinds[self.kind_of(reason)] += n
         return tuple(sorted(kinds.items(), key=lambda kv: (-kv[1], kv[0]))[:_REASONS])
 
-    def _kind_of(self, reason: str) -> str:
+    def kind_of(self, reason: str) -> str:
         """The reason without the record's own values, which may be those of a single real one; rules stay as written."""
         if reason in json.dumps(self.spec, ensure_ascii=False):
             return reason

@@ -9,7 +9,9 @@ from .distributions import card, most_apart, pair_table
 from .facts import Facts
 from .filling import cells, funnel, lineage, times
 from .heat import REAL, SYNTHETIC, heat_map
+from .people import judges, people, spending
 from .proof import families, family, rarities
+from .texts import Texts, facets, lengths, repeats, samples
 from .verdict import bar_line, outcome, status, worth_a_look
 from .words import FAMILIES, clip, count, esc, number, plural, share
 
@@ -19,10 +21,12 @@ Section = tuple[str, str, str, str]
 
 def page(facts: Facts) -> str:
     """The whole document."""
-    sections = [*_filling(facts), *_likeness(facts), *_proof(facts), *_origin(facts)]
+    texts = Texts.of(facts)
+    sections = [*_filling(facts), *_texts(texts), *_judged(facts), *_likeness(facts), *_proof(facts), *_origin(facts)]
     version = esc((facts.manifest.get("versions") or {}).get("synthmill", ""))
+    apart = "Nothing" if texts is None else "Beside the samples, which may say what a seed or document says, nothing"
     footer = (
-        f"Written by synthmill {version}. Nothing on this page names or derives from a single real record: "
+        f"Written by synthmill {version}. {apart} on this page names or derives from a single real record: "
         "shares of real data rest on at least 10 records each."
     )
     return shell(f"{esc(facts.name)}: synthetic data report", _head(facts), sections, footer)
@@ -97,6 +101,27 @@ def _filling(facts: Facts) -> list[Section]:
         n = plural(len(facts.cells), "cell")
         out.append(("cells", "Cells", f"A cell is a kind of record with a quota of its own; this run has {n}.", cells(facts)))  # fmt: skip
     return out
+
+
+def _texts(texts: Texts | None) -> list[Section]:
+    if texts is None:
+        return []
+    told = "A few records that passed every check beside a few that did not, drawn by chance; what private checks rejected is not among them."
+    return [
+        ("samples", "Samples", told, samples(texts)),
+        ("facets", "Facets", "What was asked of the texts, and how many candidates of each kind passed; the lowest yield first.", facets(texts)),
+        ("lengths", "Lengths", "How many words the texts have.", lengths(texts)),
+        ("repeats", "Repetitions", "How often the same was said again.", repeats(texts)),
+    ]  # fmt: skip
+
+
+def _judged(facts: Facts) -> list[Section]:
+    """What it cost and whom to believe; sections without content are left out."""
+    return [
+        ("cost", "Cost", "What language models were asked.", spending(facts)),
+        ("judges", "Judges", "How far the judging models agree with people, measured by judge-check.", judges(facts)),
+        ("people", "People", "What people said of records of this run.", people(facts)),
+    ]
 
 
 _LEGEND = '<p class="legend"><span class="real">real training rows</span><span class="synthetic">synthetic</span></p>'
