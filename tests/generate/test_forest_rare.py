@@ -24,7 +24,7 @@ def _table() -> pl.DataFrame:
 
 def _made(lead: tuple[str, ...] | None) -> pl.DataFrame:
     table = _table()
-    forest = Forest(lead=lead)
+    forest = Forest(lead=lead, leaf=60, shrink=3.0)  # as many rows as there are rare ones
     forest.fit(table, observed(infer(table), table))
     return forest.generate(Request(0, Cell(0, (("kind", "rare"),), 1_000), 0, 1_000, 1))
 
