@@ -44,7 +44,7 @@ def jobs(data: Path, work: Path) -> dict[str, dict[str, Any]]:
     facets = {"topic": ["cooking", "law", "travel"]}
     return {
         "document_qa": {"generate": {"use": "text.document_qa", **docs}},
-        "self_instruct": {"generate": {"use": "text.self_instruct", "seeds": seeds, "facets": facets}},
+        "self_instruct": {"generate": {"use": "text.self_instruct", "seeds": seeds, "facets": facets, "answers": False}},
         "distill": {"generate": {"use": "text.distill", **prompts, "samples": 2, "logprobs": True}},
         "preference, pairs": {"generate": {"use": "text.preference", **prompts}},
         "rewrite": {"generate": {"use": "text.rewrite", **docs}},
@@ -100,8 +100,9 @@ def page(results: list[dict[str, Any]], note: str) -> str:
              "| generator | accepted | candidates | answer tokens | what was wrong with the others |", "|---|---|---|---|---|"]  # fmt: skip
     for r in results:
         why = "; ".join(dict.fromkeys(str(w)[:110].replace("|", "/").replace("\n", " ") for w in r["reasons"]))
+        name = r["name"] + (f" ({r['note']})" if r.get("note") else "")
         lines.append(
-            f"| {r['name']} | {r['accepted']} | {r['candidates']} | {r['tokens'][0] if r['tokens'] else ''} | {why} |"
+            f"| {name} | {r['accepted']} | {r['candidates']} | {r['tokens'][0] if r['tokens'] else ''} | {why} |"
         )
     lines += ["", "The first record of each:", ""]
     for r in results:
@@ -145,7 +146,7 @@ def main() -> None:
         result = run(name, job, model, a.work, a.rows)
         results = [r for r in results if r["name"] != name] + [result]
         out.write_text(json.dumps(results, indent=1, ensure_ascii=False, default=str) + "\n")
-        note = (f"`bench/text_generators.py`, {MODEL} (4 bit) on two cores, {a.rows} records asked of each and at most two "
+        note = (f"`bench/text_generators.py`, {MODEL} (4 bit, llama.cpp), {a.rows} records asked of each and at most two "
                 "candidates for each. No check: what is counted is form and what a generator demands by itself.")  # fmt: skip
         a.out.with_suffix(".md").write_text(page(results, note) + "\n")
         print(
