@@ -25,7 +25,9 @@ def chunks(text: str, size: int = 1500, overlap: int = 0) -> list[Piece]:
     piece shares with the one before, less than half of `size`."""
     if size < 1 or not 0 <= overlap < max(1, size / 2):
         raise ValueError(f"overlap {overlap} must be less than half of size {size}")
-    ends = [[m.end() for m in pattern.finditer(text)] for pattern in (re.compile(r"\n\s*\n"), _SENTENCE, re.compile(r"\s+"))]
+    ends = [
+        [m.end() for m in pattern.finditer(text)] for pattern in (re.compile(r"\n\s*\n"), _SENTENCE, re.compile(r"\s+"))
+    ]
     words = ends[2]
     out, start = [], _word(text, 0)
     while start < len(text):

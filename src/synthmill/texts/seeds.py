@@ -41,7 +41,9 @@ def seeds(source: str | Path) -> list[Seed]:
     if path.is_dir():
         raise Refusal(f"{path}: is a folder and not a run directory; seeds are one file, or a run")
     if path.suffix.lower() != ".txt":
-        raise Refusal(f"{path}: '{path.suffix}' holds no seeds; known are .txt, {', '.join(_TABLES)} and run directories")
+        raise Refusal(
+            f"{path}: '{path.suffix}' holds no seeds; known are .txt, {', '.join(_TABLES)} and run directories"
+        )
     lines = [line.strip() for line in _text(path).splitlines()]
     found = [Seed(f"{path.stem}:{i}", {"text": line}) for i, line in enumerate(lines, 1) if line]
     if not found:
