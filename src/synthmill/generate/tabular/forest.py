@@ -31,8 +31,8 @@ _STEPS = (
     Cut(5, 12, 0.3),
     Cut(7, 16, 0.4),
     Cut(15, 42, 1.5),
-    Cut(7, 16, 0.4, standing=True),
-    Cut(15, 42, 1.5, standing=True),
+    Cut(7, 16, 0.1, standing=True),
+    Cut(15, 42, 1.0, standing=True),
     Cut(45, 90, 3.0, standing=True),
     Cut(100, 150, 8.0, standing=True),
     Cut(300, 300, 50.0, standing=True),
@@ -55,7 +55,7 @@ _AIMS = {
     "balanced": _Aim(0.52, 1, 3, Cut(22, 60, 2.0)),
     "strict": _Aim(0.51, 3, 4, Cut(45, 90, 3.0)),
 }
-_EASILY = 0.005
+_EASILY = 0.003
 """A finer step is tried, and taken, where the attack stays this far below the aim."""
 _KEPT = (0.1, 4_000)
 _ROWS, _TREES = 320_000, 1_200
