@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import polars as pl
 import pytest
@@ -115,3 +117,12 @@ def test_without_sources_and_with_wrong_numbers_it_refuses():
         build("filter", {"use": "memorized", "long": 9})
     with pytest.raises(Refusal, match="share"):
         build("filter", {"use": "memorized", "share": 1.5})
+
+
+def test_seeds_keep_their_texts_in_several_columns(tmp_path):
+    one, two = texts(2, 30, "seeds")
+    seed = {"id": "seed_1", "instruction": one, "instances": [{"input": "", "output": two}], "hard": True}
+    (tmp_path / "seeds.jsonl").write_text(json.dumps(seed) + "\n")
+    check = build("filter", {"use": "memorized", "sources": str(tmp_path / "seeds.jsonl"), "columns": ["t"]})
+    verdicts = check.judge(frame(one, two, texts(1, 30, "new")[0]))
+    assert verdicts.reason.to_list() == ["is a source, word for word"] * 2 + [None]

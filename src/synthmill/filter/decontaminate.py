@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,7 +17,7 @@ from synthmill.llm.embedding import Embedder
 from synthmill.plugins import Verdicts, beside
 from synthmill.refusal import Refusal
 from synthmill.schema import Schema
-from synthmill.texts.columns import Chosen, joined
+from synthmill.texts.columns import Chosen, joined, nested
 from synthmill.texts.meaning import Embed, Meaning
 from synthmill.texts.overlap import LEAST, Passages
 from synthmill.texts.seeds import content, seeds
@@ -126,18 +126,6 @@ class Decontaminate:
         return lambda texts: model.embed(texts.fill_null("").to_list())[0]
 
     def _passages(self, values: Mapping[str, Any]) -> list[str]:
-        found = [t for v in values.values() for t in _texts(v)]
+        found = [t for v in values.values() for t in nested(v)]
         long = [t for t in found if len(t.split()) >= self.words + LEAST - 1]
         return long or [" ".join(found)]
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """Every text in a value, whatever it is nested in."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for v in value.values():
-            yield from _texts(v)
-    elif isinstance(value, list | tuple):
-        for v in value:
-            yield from _texts(v)

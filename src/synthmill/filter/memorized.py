@@ -16,9 +16,10 @@ from synthmill.lineage import source_digest
 from synthmill.plugins import Verdicts, beside
 from synthmill.refusal import Refusal
 from synthmill.schema import Schema
-from synthmill.texts.columns import TABULAR, Chosen, joined, named
+from synthmill.texts.columns import TABULAR, Chosen, joined, named, nested
 from synthmill.texts.documents import documents
 from synthmill.texts.quoted import Sources
+from synthmill.texts.seeds import is_table, of_table
 
 
 @dataclass
@@ -29,7 +30,8 @@ class Memorized:
     (13: Brown et al., 2020), or `long` of them in a row (50: Carlini et al., 2023, "Quantifying memorization across neural
     language models"), or that is a source, whatever its case and punctuation. What three or more sources
     say alike belongs to no one. sources: seeds or documents, beside the real texts of the same columns (train, never
-    the holdout); columns: those compared, as one text (None: all that hold text). score: the share.
+    the holdout); of a table the column `text`, or every text of a row where there is none. columns: those compared, as one
+    text (None: all that hold text). score: the share.
     A generator whose records quote by design, such as answers with evidence, is compared by its other columns.
     """
 
@@ -48,7 +50,7 @@ class Memorized:
             )
         self._columns = Chosen(self.columns, "memorized", TABULAR)
         files = [self.sources] if isinstance(self.sources, str) else list(self.sources or ())
-        self._texts = pl.Series([d.text for f in files for d in documents(beside(Path(f)))], dtype=pl.String)
+        self._texts = pl.Series([t for f in files for t in _texts(beside(Path(f)))], dtype=pl.String)
         self._sources: Sources | None = None
         self.version = digest(source_digest(type(self)), self._texts.to_list())[:12]
 
@@ -84,3 +86,11 @@ class Memorized:
         bad = found.whole | far | much
         score = pl.Series(np.where(bad, np.maximum(found.share, found.whole), np.nan), dtype=pl.Float32).fill_nan(None)
         return Verdicts.where(pl.Series(~bad), pl.Series(said, dtype=pl.String), score)
+
+
+def _texts(path: Path) -> list[str]:
+    """What the sources in a file or folder say, a text at a time: seeds keep theirs in several columns."""
+    if not is_table(path):
+        return [d.text for d in documents(path)]
+    rows = [s.values for s in of_table(path)]
+    return [t for row in rows for t in nested(row.get("text") or row)]

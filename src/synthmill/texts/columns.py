@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -120,3 +121,15 @@ def _field(dtype: pl.List) -> str | None:
         return None
     fields = {f.name: f.dtype for f in dtype.inner.fields}
     return next((n for n in ("content", "value") if fields.get(n) == pl.String), None)
+
+
+def nested(value: Any) -> Iterator[str]:
+    """Every text in a value, whatever it is nested in."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for v in value.values():
+            yield from nested(v)
+    elif isinstance(value, list | tuple):
+        for v in value:
+            yield from nested(v)
