@@ -41,6 +41,7 @@ def handing(verbs: Any, verb: Any) -> None:
     p.add_argument("--sample", type=int, default=100, metavar="N", help="how many records (default: 100)")
     p.add_argument("--of", default="both", help="both, accepted or rejected (default: both)")
     p.add_argument("--show", action="store_true", help="let people see the run's own verdicts")
+    p.add_argument("--columns", metavar="COLUMN,...", help="what people see of a record (default: all)")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--back", metavar="FILE", nargs="+", help="read verdicts from what the tool exported")
     p.add_argument("--json", action="store_true", help="the outcome as JSON")
@@ -97,7 +98,7 @@ def _review(a: argparse.Namespace) -> None:
     if a.out and a.back:
         raise Refusal("review: --out hands records out and --back reads verdicts; one at a time")
     if a.out:
-        made = hand_out(a.run_dir, a.out, a.format, a.sample, a.of, a.show, a.seed)
+        made = hand_out(a.run_dir, a.out, a.format, a.sample, a.of, a.show, _names(a.columns), a.seed)
         print(
             f"wrote {made.accepted:,} accepted and {made.rejected:,} rejected records to {made.path}; set the project up with {made.beside}"
         )
@@ -124,7 +125,8 @@ def _lines(found: dict[str, Any]) -> Sequence[str]:
         what = (
             "accepted by the run: people accept" if line["by"] is None else f"rejected by {line['by']}: people reject"
         )
-        lines.append(f"  {what} {line['agreed']:,} of {line['records']:,}: {_told(line['share'])}")
+        ties = f", {line['ties']:,} more with as many for as against" if line["ties"] else ""
+        lines.append(f"  {what} {line['agreed']:,} of {line['records']:,}: {_told(line['share'])}{ties}")
     return lines
 
 

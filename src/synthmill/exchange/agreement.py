@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from synthmill.frame import rng_of
 
 Floats = NDArray[np.float64]
 REPLICATES = 1_000
+_AT_ONCE = 50
 ACCEPT, REJECT = "accept", "reject"
 
 
@@ -47,7 +48,7 @@ def between(verdicts: Mapping[str, Mapping[str, str]]) -> dict[str, Any] | None:
         "people": len(people),
         "pairs": int((counts.sum(1) * (counts.sum(1) - 1) / 2).sum()),
         "agreement": _bootstrapped(counts, _observed, "agreement"),
-        "chance": _told(1 - _expected_disagreement(counts)),
+        "chance": _told(1 - float(_expected_disagreement(counts))),
         "alpha": _bootstrapped(counts, _alpha, "alpha"),
     }
     if len(people) == 2:
@@ -92,41 +93,50 @@ def wilson(k: int, n: int) -> dict[str, float | None]:
     return {"value": p, "low": max(0.0, min(p, middle - half)), "high": min(1.0, max(p, middle + half))}
 
 
-def _observed(counts: Floats) -> float:
-    """Share of agreeing pairs, each record weighing as the people who judged it, as in alpha."""
-    m = counts.sum(1)
-    agreeing = (counts * (counts - 1)).sum(1) / np.maximum(m - 1, 1)
-    return float(agreeing.sum() / m.sum())
+def _observed(counts: Floats) -> Floats:
+    """(..., n, 2) -> (...): share of agreeing pairs, each record weighing as the people who judged it, as in alpha."""
+    m = counts.sum(-1)
+    agreeing = (counts * (counts - 1)).sum(-1) / np.maximum(m - 1, 1)
+    return np.asarray(agreeing.sum(-1) / m.sum(-1))
 
 
-def _expected_disagreement(counts: Floats) -> float:
-    n = counts.sum(0)
-    total = n.sum()
-    return float((total * total - (n * n).sum()) / (total * (total - 1)))
+def _expected_disagreement(counts: Floats) -> Floats:
+    n = counts.sum(-2)
+    total = n.sum(-1)
+    return np.asarray((total * total - (n * n).sum(-1)) / (total * (total - 1)))
 
 
-def _alpha(counts: Floats) -> float:
-    expected = _expected_disagreement(counts)
-    return 1 - (1 - _observed(counts)) / expected if expected > 0 else math.nan
+def _alpha(counts: Floats) -> Floats:
+    return _over(_expected_disagreement(counts) - (1 - _observed(counts)), _expected_disagreement(counts))
 
 
-def _kappa(table: Floats) -> float:
-    if not len(table):
-        return math.nan
-    a, b = table[:, 0], table[:, 1]
-    chance = a.mean() * b.mean() + (1 - a.mean()) * (1 - b.mean())
-    return float(((a == b).mean() - chance) / (1 - chance)) if chance < 1 else math.nan
+def _kappa(table: Floats) -> Floats:
+    """(..., n, 2) of zeros and ones -> (...)."""
+    if not table.shape[-2]:
+        return np.full(table.shape[:-2], math.nan)
+    a, b = table[..., 0], table[..., 1]
+    chance = a.mean(-1) * b.mean(-1) + (1 - a.mean(-1)) * (1 - b.mean(-1))
+    return _over((a == b).mean(-1) - chance, 1 - chance)
 
 
-def _bootstrapped(table: Floats, statistic: Callable[[Floats], float], name: str) -> dict[str, float | None]:
-    """95%, by the percentiles over records drawn anew; open where there are fewer than five or resamples leave it undefined."""
-    value = statistic(table)
+def _over(a: Floats, b: Floats) -> Floats:
+    """a / b; not a number where nothing could differ (b is 0)."""
+    return np.divide(a, b, out=np.full(np.shape(b), math.nan), where=np.asarray(b) > 1e-12)
+
+
+def _bootstrapped(table: Floats, statistic: Callable[[Floats], Floats], name: str) -> dict[str, float | None]:
+    """95%, by the percentiles over records drawn anew; open where there are fewer than five or resamples leave it undefined.
+
+    table: (n, 2). Resamples are taken a few at a time, so that memory does not grow with their number.
+    """
+    value = float(statistic(table))
     n = len(table)
     low = high = math.nan
     if n >= 5 and math.isfinite(value):
         rng = rng_of("agreement", name, n)
-        draws: Sequence[float] = [statistic(table[rng.integers(n, size=n)]) for _ in range(REPLICATES)]
-        known = np.array([d for d in draws if math.isfinite(d)])
+        draws = [statistic(table[rng.integers(n, size=(_AT_ONCE, n))]) for _ in range(REPLICATES // _AT_ONCE)]
+        known = np.concatenate(draws)
+        known = known[np.isfinite(known)]
         if len(known) >= 0.9 * REPLICATES:
             low, high = (float(q) for q in np.quantile(known, (0.025, 0.975)))
     return {"value": _told(value), "low": _told(low), "high": _told(high)}

@@ -203,7 +203,7 @@ def _shaped(plan: Mapped, frame: pl.LazyFrame) -> list[pl.Expr]:
         return [whole.list.slice(0, whole.list.len() - 1).alias("prompt"), whole.list.tail(1).alias("completion")]
     ends = [r for r in ("completion", "chosen", "rejected") if r in columns]
     if not plan.chat:
-        return [_asked(columns).alias("prompt"), *(_text(columns[r]).alias(r) for r in ends)]
+        return [_asked(columns).alias("prompt"), *(_apart(_text(columns[r])).alias(r) for r in ends)]
     start = _list([*_system(columns), _message("user", _asked(columns))]).alias("prompt")
     return [start, *(_list([_message("assistant", _text(columns[r]))]).alias(r) for r in ends)]
 
@@ -212,6 +212,12 @@ def _asked(columns: Mapping[str, str]) -> pl.Expr:
     """What the model is shown: the context first, the prompt, its input."""
     parts = [_text(columns[r]) for r in ("context", "prompt", "input") if r in columns]
     return pl.concat_str(parts, separator="\n\n", ignore_nulls=True)
+
+
+def _apart(end: pl.Expr) -> pl.Expr:
+    """Trainers put prompt and completion together as they are: without a break between, the last word of the one and the
+    first of the other become one."""
+    return pl.when(end.str.contains(r"^\s")).then(end).otherwise(pl.concat_str([pl.lit("\n\n"), end]))
 
 
 def _system(columns: Mapping[str, str]) -> list[pl.Expr]:

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from synthmill.exchange.hub import Api, pushed
-from synthmill.exchange.training import ID, Mapped, converted, lacks, mapped
+from synthmill.exchange.training import Mapped, converted, lacks, mapped
 from synthmill.refusal import Refusal, choices
 from synthmill.run import Run, atomic, sentences
 
@@ -115,8 +115,8 @@ def _written(run: Run, wanted: Wanted, path: Path) -> Exported:
     plan = mapped(
         wanted.format, {c: t for c, t in schema.items() if not c.startswith("_")}, wanted.columns, wanted.chat
     )
-    made = converted(rows, plan, wanted.keep).collect_schema().names()
-    twice = next((c for c in wanted.keep if made.count(c) > 1 or c in (ID, *plan.columns)), None)
+    made = converted(rows, plan).collect_schema().names()
+    twice = next((c for c in wanted.keep if c in made or wanted.keep.count(c) > 1), None)
     if twice is not None:
         raise Refusal(f"--keep: '{twice}' is in the format already")
     frame, rejected = _reviewed(run, rows, wanted.drop_rejected)

@@ -38,15 +38,16 @@ def hand_out(
     sample: int = SAMPLE,
     of: str = "both",
     show: bool = False,
+    columns: Sequence[str] = (),
     seed: int = 0,
 ) -> HandedOut:
     """Writes records of a run as tasks for people, in an order that tells nothing.
 
     sample: how many, as many accepted as rejected ones where there are so many of both. of: `accepted`, `rejected` or
     `both`. show: the run's verdicts go along as suggestions; people who see them agree with them more. Rejects of private
-    checks, candidates that are errors and surplus ones are never among them.
+    checks, candidates that are errors and surplus ones are never among them. columns: what people see of a record (default: all).
 
-    Raises Refusal: no such format, nothing to hand out, a file that cannot be written.
+    Raises Refusal: no such format or column, nothing to hand out, a file that cannot be written.
     """
     run = Run.open(root)
     if format not in FORMATS:
@@ -55,6 +56,10 @@ def hand_out(
         raise Refusal(f"--of: '{of}' is none; {choices(of, OF)}")
     if sample < 1:
         raise Refusal(f"--sample: {sample} is less than 1")
+    known = payload(run.data()[:0])
+    unknown = next((c for c in columns if c not in known), None)
+    if unknown is not None:
+        raise Refusal(f"--columns: no column '{unknown}'; {choices(unknown, known)}")
     accepted, rejected = _both(run)
     accepted, rejected = (
         (accepted if of != "rejected" else accepted[:0]),
@@ -69,7 +74,7 @@ def hand_out(
               *_items(rejected, rng.permutation(rejected.height)[:bad], run)]  # fmt: skip
     items = [picked[i] for i in rng.permutation(len(picked))]
     path = Path(to)
-    tasks, setup, ending = written(format, items, payload(run.data()[:0]), show)
+    tasks, setup, ending = written(format, items, list(columns) or known, show)
     beside = path.with_name(f"{path.stem}.{ending}")
     with sentences(path):
         atomic(beside, lambda f: f.write(setup.encode()))
