@@ -74,7 +74,7 @@ class Step:
 
     def source(self, depth: int, parents: tuple[str, ...]) -> Source:
         licence = getattr(self.plugin, "licence", None)
-        own = parents if hasattr(self.plugin, "fit") else ()
+        own = (*(parents if hasattr(self.plugin, "fit") else ()), *getattr(self.plugin, "parents", ()))
         plain = {
             k: v if isinstance(v, str | int | float | bool | list | dict | None) else repr(v)
             for k, v in self.config.items()

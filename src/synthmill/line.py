@@ -17,7 +17,7 @@ from .engine.signals import Overdue, deadline, undisturbed
 from .frame import Status, payload, synthetic_ids
 from .guards import TURNED, turned
 from .job import Job, Progress, Watch
-from .lineage import REQUESTS
+from .lineage import REQUESTS, shown, unshown
 from .plugins import FAILURES, Alarm, Request, sentence
 from .refusal import Halt, Refusal
 from .run import Run, encode
@@ -299,7 +299,7 @@ class Filling:
         bad = frame.filter(frame["_status"] != Status.PASS).select(
             synthetic_ids(prefix),
             *self.columns,
-            *("_k", "_i", "_cell", "_status", "_check", "_score", "_reason", "_raw", *self.work.traced, "_hidden"),
+            *("_k", "_i", "_cell", "_status", "_check", "_score", "_reason", "_raw", *shown(self.work.traced), "_hidden"),
         )
         requests = [(r.k, r.cell.index, r.ordinal, r.n, job.maker.member(r.ordinal, r.cell.index)) for r, _ in group]
         self.buffer.append(
@@ -311,7 +311,8 @@ class Filling:
                     pl.lit(prefix).alias("_run"),
                     pl.lit(job.depth, pl.UInt8).alias("_depth"),
                 ),
-                "rows": good.select("_k", "_i", "_cell", "_score", *self.work.traced),
+                "rows": good.select("_k", "_i", "_cell", "_score", *shown(self.work.traced)),
+                "parents": unshown(frame),
                 "requests": pl.DataFrame(requests, schema=REQUESTS, orient="row"),
                 "rejected": bad.filter(~pl.col("_hidden")).drop("_hidden"),
                 "private": bad.filter("_hidden").drop("_hidden"),

@@ -23,6 +23,23 @@ REQUESTS = {"k": pl.UInt32(), "cell": pl.Int32(), "ordinal": pl.UInt32(), "n": p
 TRACED = {"_asked": pl.List(pl.String), "_parents": pl.List(pl.String)}
 """What a generator that asks others may add to its rows: addresses of the answers each was made of, and ids of the seeds or
 documents it came from. They go to the lineage and are no part of the record."""
+PARENTS = {"_k": pl.UInt32(), "_i": pl.UInt32(), "_parents": pl.List(pl.String())}
+_SYNTHETIC = r"^[0-9a-f]{12}-\d+-\d+$"
+
+
+def shown(columns: Iterable[str]) -> list[pl.Expr]:
+    """`TRACED` columns as lineage shows them: of the parents only ids of synthetic records. Those of seeds and documents are the
+    user's own, and may name people."""
+    made = pl.element().filter(pl.element().str.contains(_SYNTHETIC))
+    return [pl.col(c).list.eval(made) if c == "_parents" else pl.col(c) for c in columns]
+
+
+def unshown(frame: pl.DataFrame) -> pl.DataFrame:
+    """`PARENTS` of the rows that have such others."""
+    if "_parents" not in frame.columns:
+        return pl.DataFrame(schema=PARENTS)
+    others = pl.element().filter(~pl.element().str.contains(_SYNTHETIC))
+    return frame.select("_k", "_i", pl.col("_parents").list.eval(others)).filter(pl.col("_parents").list.len() > 0)
 
 
 def traced(frame: pl.DataFrame, column: str) -> pl.Series:
@@ -37,7 +54,7 @@ def traced(frame: pl.DataFrame, column: str) -> pl.Series:
 
 @dataclass(frozen=True)
 class Source:
-    """One generator in the manifest. parents: digests of what it was fitted on; depth: of the records it makes."""
+    """One generator in the manifest. parents: what it was fitted on or starts from, by digest; depth: of the records it makes."""
 
     use: str
     version: str

@@ -76,6 +76,7 @@ class Generator(Protocol):
     `notes`: sentences about what was learned, for the user; `impute(frame, seed)`: its missing values, drawn;
     `remove(rows: Sequence[int]) -> dict[str, list]`: forgets rows of train, answers the levels each category has left;
     `parents_depth: int`: the generation of the deepest seed or document it starts from; records are one deeper;
+    `parents: list[str]`: the files and runs these lie in, by content, for the lineage;
     `origins(request) -> synthmill.origins.Origins`: the same answer, with the rows of train its values came from.
     """
 

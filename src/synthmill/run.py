@@ -13,7 +13,7 @@ from typing import IO, Any
 
 import polars as pl
 
-from .lineage import parse_id
+from .lineage import PARENTS, parse_id
 from .refusal import Refusal, choices
 
 VERSION = 1
@@ -23,8 +23,11 @@ KINDS = {
     "requests": "lineage",
     "rejected": "rejected",
     "private": "private/rejected",
+    "parents": "private/parents",
 }
 """What a part consists of, and the folder each piece lies in."""
+SPARSE = {"parents": PARENTS}
+"""Pieces with their columns that are only there where they have rows."""
 FOLDERS = ("data", "rejected", "lineage", "models", "blend", "private", "wip")
 
 
@@ -96,9 +99,11 @@ class Run:
         """
         named = {self.path(kind, p) for kind in KINDS for p in range(self.manifest["parts"])}
         named |= {self.root / "wip" / f"{name}.{kind}" for kind in KINDS for name in self.manifest["wip"]}
+        sparse = {self.path(kind, p) for kind in SPARSE for p in range(self.manifest["parts"])}
+        sparse |= {self.root / "wip" / f"{name}.{kind}" for kind in SPARSE for name in self.manifest["wip"]}
         for folder in (*FOLDERS, *KINDS.values()):
             (self.root / folder).mkdir(parents=True, exist_ok=True)
-        for missing in sorted(f for f in named if not f.is_file()):
+        for missing in sorted(f for f in named - sparse if not f.is_file()):
             raise Refusal(f"{missing}: missing, although manifest.json names it; delete the folder to start anew")
         for folder in (".", "wip", *KINDS.values()):
             for file in (self.root / folder).iterdir():
@@ -116,7 +121,7 @@ class Run:
         """Keeps admitted rows that do not fill a part yet."""
         name = f"{len(self.manifest['wip']):06d}"
         with sentences(self.root):
-            for kind, frame in frames.items():
+            for kind, frame in _present(frames):
                 atomic(self.root / "wip" / f"{name}.{kind}", lambda f, frame=frame: frame.write_ipc(f))  # type: ignore[misc]
             self.manifest["wip"] = [*self.manifest["wip"], name]
             self.manifest["state"] = dict(state)
@@ -130,7 +135,7 @@ class Run:
         """Files first, then the manifest, then the checkpoints they replace are deleted."""
         part, old = self.manifest["parts"], self.manifest["wip"]
         with sentences(self.root):
-            for kind, frame in frames.items():
+            for kind, frame in _present(frames):
                 write_parquet(frame, self.path(kind, part))
             self.manifest.update(parts=part + 1, wip=[], state=dict(state))
             self.commit()
@@ -163,11 +168,15 @@ class Run:
 
     def _part(self, part: int, kind: str, columns: Sequence[str] | None) -> pl.DataFrame:
         path = self.path(kind, part)
+        if kind in SPARSE and not path.exists():
+            return pl.DataFrame(schema=SPARSE[kind])
         with _readable(path):
             return pl.read_parquet(path, columns=list(columns) if columns else None)
 
     def _segment(self, name: str, kind: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
         path = self.root / "wip" / f"{name}.{kind}"
+        if kind in SPARSE and not path.exists():
+            return pl.DataFrame(schema=SPARSE[kind])
         with _readable(path):
             return pl.read_ipc(path.read_bytes(), columns=list(columns) if columns else None)
 
@@ -189,6 +198,10 @@ class Run:
     def private_rejected(self) -> pl.DataFrame:
         return self._read("private")
 
+    def parents(self) -> pl.DataFrame:
+        """`PARENTS` of candidates, accepted or not, that came from seeds or documents of the user's own."""
+        return self._read("parents")
+
     def write(self, name: str, text: str) -> Path:
         """A document of the run, replaced as a whole."""
         with sentences(self.root):
@@ -201,6 +214,10 @@ class Run:
         if run != self.id:
             raise Refusal(f"{self.root}: record {record} is of run {run}; this is run {self.id}")
         return k, i
+
+
+def _present(frames: Mapping[str, pl.DataFrame]) -> list[tuple[str, pl.DataFrame]]:
+    return [(kind, frame) for kind, frame in frames.items() if frame.height or kind not in SPARSE]
 
 
 def atomic(path: Path, write: Callable[[IO[bytes]], Any]) -> None:

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from synthmill.refusal import Refusal
-from synthmill.texts.seeds import Seed, content, seeds
+from synthmill.texts.seeds import Seed, content, origin, seeds
 
 
 def test_lines_of_text(tmp_path: Path) -> None:
@@ -38,12 +38,25 @@ def test_a_table(tmp_path: Path) -> None:
 def test_a_finished_run(tmp_path: Path) -> None:
     run = tmp_path / "run"
     (run / "data").mkdir(parents=True)
-    (run / "manifest.json").write_text("{}")
+    (run / "manifest.json").write_text('{"digest": "0123456789abcdef"}')
     with pytest.raises(Refusal, match="has accepted no record yet"):
         seeds(run)
     ours = {"_id": ["r-0-0"], "_origin": ["synthetic"], "_run": ["r"], "_depth": [2]}
     pl.DataFrame({"text": ["a"], **ours}).write_parquet(run / "data" / "00000.parquet")
     assert seeds(run) == [Seed("r-0-0", {"text": "a"}, 2)]
+    assert seeds(run)[0].source == "run 0123456789ab"
+    (run / "manifest.json").write_text("{}")
+    with pytest.raises(Refusal, match="damaged; it is not the manifest of a run"):
+        seeds(run)
+
+
+def test_a_file_is_named_by_its_content(tmp_path: Path) -> None:
+    file = tmp_path / "s.txt"
+    file.write_text("one")
+    first = origin(file)
+    assert first == "s.txt sha256:7692c3ad3540bb80"
+    file.write_text("two")
+    assert seeds(file)[0].source == origin(file) != first
 
 
 @pytest.mark.parametrize(("name", "content", "said"), [("s.txt", "", "the file is empty"), ("s.jsonl", "", "no rows"), ("s.doc", "x", "'.doc' holds no seeds")])  # fmt: skip

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
 
 from synthmill.refusal import MissingExtra, Refusal, choices
 
-from .seeds import Seed, is_table, of_table
+from .seeds import Seed, is_table, of_table, origin
 
 
 @dataclass(frozen=True)
 class Document:
-    """id: what lineage calls it. depth: 0 for what people wrote, that of the record for one of a run."""
+    """id: what lineage calls it. depth: 0 for what people wrote, that of the record for one of a run. source: its file or
+    run, as `seeds.origin` names it."""
 
     id: str
     title: str
     text: str
     depth: int = 0
+    source: str = field(default="", compare=False)
 
 
 def documents(source: str | Path, column: str | None = None) -> list[Document]:
@@ -51,7 +53,7 @@ def _of_row(seed: Seed, column: str | None, path: Path) -> Document:
     text = seed.values[name]
     if not isinstance(text, str) or not text.strip():
         raise Refusal(f"{path}: {seed.id}: column '{name}' holds no text")
-    return Document(seed.id, str(seed.values.get("title") or seed.id), tidy(text), seed.depth)
+    return Document(seed.id, str(seed.values.get("title") or seed.id), tidy(text), seed.depth, seed.source)
 
 
 def _of_file(path: Path, name: str) -> Document:
@@ -64,7 +66,7 @@ def _of_file(path: Path, name: str) -> Document:
         raise Refusal(f"{path}: {(e.strerror or str(e)).lower()}") from None
     if not text:
         raise Refusal(f"{path}: holds no text" + ("; pages that are pictures need to be recognised first" if suffix == ".pdf" else ""))  # fmt: skip
-    return Document(name, path.stem, text)
+    return Document(name, path.stem, text, 0, origin(path))
 
 
 def tidy(text: str) -> str:

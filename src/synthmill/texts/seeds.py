@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,13 @@ _TABLES = (*_LINES, ".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".arrow", 
 
 @dataclass(frozen=True)
 class Seed:
-    """values: column -> value. depth: 0 for what people wrote, that of the record for one of a run."""
+    """values: column -> value. depth: 0 for what people wrote, that of the record for one of a run. source: its file or run,
+    as `origin` names it."""
 
     id: str
     values: dict[str, Any]
     depth: int = 0
+    source: str = field(default="", compare=False)
 
 
 def seeds(source: str | Path) -> list[Seed]:
@@ -45,10 +48,25 @@ def seeds(source: str | Path) -> list[Seed]:
             f"{path}: '{path.suffix}' holds no seeds; known are .txt, {', '.join(_TABLES)} and run directories"
         )
     lines = [line.strip() for line in _text(path).splitlines()]
-    found = [Seed(f"{path.stem}:{i}", {"text": line}) for i, line in enumerate(lines, 1) if line]
+    source = origin(path)
+    found = [Seed(f"{path.stem}:{i}", {"text": line}, 0, source) for i, line in enumerate(lines, 1) if line]
     if not found:
         raise Refusal(f"{path}: the file is empty")
     return found
+
+
+def origin(path: Path) -> str:
+    """What lineage names a file or a finished run by: its content, so that another of the same name is another.
+
+    `run 0123456789ab`; `seeds.jsonl sha256:` and the first 16 hex digits.
+    """
+    if path.is_dir():
+        try:
+            return f"run {json.loads((path / 'manifest.json').read_text('utf-8'))['digest'][:12]}"
+        except (OSError, ValueError, KeyError, TypeError):
+            raise Refusal(f"{path / 'manifest.json'}: damaged; it is not the manifest of a run") from None
+    with path.open("rb") as file:
+        return f"{path.name} sha256:{hashlib.file_digest(file, 'sha256').hexdigest()[:16]}"
 
 
 def is_table(path: Path) -> bool:
@@ -73,11 +91,11 @@ def content(found: Sequence[Seed]) -> str:
 def _of_rows(rows: Sequence[dict[str, Any]], path: Path) -> list[Seed]:
     if not rows:
         raise Refusal(f"{path}: holds no rows")
-    found = []
+    found, source = [], origin(path)
     for i, row in enumerate(rows, 1):
         name = row.get("_id") or row.get("id") or f"{path.name.split('.')[0]}:{i}"
         values = {k: v for k, v in row.items() if k not in RESERVED}
-        found.append(Seed(str(name), values, int(row.get("_depth") or 0)))
+        found.append(Seed(str(name), values, int(row.get("_depth") or 0), source))
     return found
 
 

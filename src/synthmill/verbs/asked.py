@@ -25,13 +25,15 @@ def asked(run: Run, k: int, i: int) -> dict[str, Any]:
 
 
 def _told(run: Run, k: int, i: int) -> tuple[list[str], list[str]] | None:
+    mine = pl.col("_k") == k, pl.col("_i") == i
     for table in (run.rows(), run.rejected(), run.private_rejected()):
         if "_asked" not in table.columns:
             return None
-        hit = table.filter(pl.col("_k") == k, pl.col("_i") == i)
+        hit = table.filter(mine)
         if hit.height:
             row = hit.row(0, named=True)
-            return row["_asked"] or [], row["_parents"] or []
+            own = run.parents().filter(mine)["_parents"].to_list()
+            return row["_asked"] or [], sorted([*(row["_parents"] or []), *(p for of in own for p in of)])
     return None
 
 

@@ -488,7 +488,12 @@ def test_a_generator_without_anything_to_start_from_says_so(use: str) -> None:
 
 def test_seeds_of_a_run_make_the_next_generation(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
-    (tmp_path / "manifest.json").write_text("{}")
+    (tmp_path / "manifest.json").write_text('{"digest": "0123456789abcdef"}')
     ours = {"_id": ["r-0-0"], "_origin": ["synthetic"], "_run": ["r"], "_depth": [2]}
     pl.DataFrame({"instruction": ["x"], **ours}).write_parquet(tmp_path / "data" / "00000.parquet")
-    assert build("generate", {"use": "text.distill", "seeds": str(tmp_path)}).parents_depth == 2
+    (tmp_path / "people.txt").write_text("a nurse")
+    facets = {"facets": {"persona": {"from": str(tmp_path / "people.txt"), "column": "text"}}}
+    for use in ("distill", "self_instruct"):
+        plugin = build("generate", {"use": f"text.{use}", "seeds": str(tmp_path), **facets})
+        assert plugin.parents_depth == 2
+        assert [p.split(" sha256")[0] for p in plugin.parents] == ["people.txt", "run 0123456789ab"]

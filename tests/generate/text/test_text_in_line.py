@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pytest
 
 import synthmill
 from synthmill.refusal import Refusal
+from synthmill.run import Run
 from synthmill.spec import parse_spec
 
 CHAIN: list[dict[str, Any]] = [
@@ -32,8 +32,7 @@ def test_a_chain_of_three_fills_its_cells(tmp_path: Path) -> None:
     assert made.data["topic"].value_counts(sort=True)["count"].to_list() == [6, 6]
     columns = ["topic", "instruction", "input", "output", "outputs", "label", "confidence", "votes"]
     assert [c for c in made.data.columns if c[0] != "_"] == columns
-    rows = pl.read_parquet(tmp_path / "run" / "lineage" / "rows-00000.parquet")
-    assert rows["_parents"].list.first().to_list() == ["one"] * 12
+    rows = made.run.rows()
     assert set(rows["_asked"].list.len()) == {6}, "one to invent, two answers, three labels"
 
 
@@ -47,14 +46,31 @@ def test_the_same_bytes_at_any_worker_count(tmp_path: Path, workers: int) -> Non
 
 
 def test_seeds_from_a_run_are_one_generation_deeper_and_capped(tmp_path: Path) -> None:
-    make(tmp_path / "one", CHAIN[:1])
+    one = make(tmp_path / "one", CHAIN[:1])
     second = [
         {"use": "text.evolve", "model": "stub", "seeds": str(tmp_path / "one"), "facets": {"topic": ["law", "tea"]}}
     ]
     made = make(tmp_path / "two", second)
     assert set(made.data["_depth"]) == {2}
+    assert made.run.manifest["generators"][0]["parents"] == (f"run {one.run.id}",)
+    assert set(made.run.rows()["_parents"].explode()) <= set(one.data["_id"])
+    assert not made.run.parents().height, "what a run made is nobody's"
     with pytest.raises(Refusal, match=r"guard\.max_depth: the seeds hold generation 1, .* generation 2; 1 is the last"):
         make(tmp_path / "three", second, guard={"max_depth": 1})
+
+
+def test_which_seeds_of_the_users_a_record_came_from_is_private(tmp_path: Path) -> None:
+    (tmp_path / "s.jsonl").write_text('{"id": "Ada Jones", "instruction": "Name a river of Peru."}')
+    made = make(tmp_path / "run", [{**CHAIN[0], "seeds": str(tmp_path / "s.jsonl")}])
+    assert set(made.run.rows()["_parents"].list.len()) == {0}
+    own = made.run.parents()
+    assert own["_parents"].to_list() == [["Ada Jones"]] * own.height
+    assert set(own.select("_k", "_i").rows()) >= set(made.run.rows().select("_k", "_i").rows())
+    [source] = Run.open(tmp_path / "run").manifest["generators"][0]["parents"]
+    assert source.startswith("s.jsonl sha256:")
+    told = [p for p in (tmp_path / "run").rglob("*") if p.is_file() and b"Ada Jones" in p.read_bytes()]
+    assert {p.relative_to(tmp_path / "run").parts[0] for p in told} == {"private"}
+    assert synthmill.trace(tmp_path / "run", made.data["_id"][0])["parents"] == ["Ada Jones"]
 
 
 def test_personas_of_a_run_are_facets_of_another(tmp_path: Path) -> None:

@@ -18,8 +18,10 @@ from synthmill.llm.prompts import Prompt
 from synthmill.llm.question import Answer, Message, Question
 from synthmill.plugins import Request, beside
 from synthmill.refusal import Refusal, choices
+from synthmill.texts.documents import Document
+from synthmill.texts.seeds import Seed
 
-from ._draw import Facets, identity
+from ._draw import Facets, ancestors, identity
 from ._source import Row, Source
 
 HERE = Path(__file__).parent / "templates"
@@ -97,14 +99,20 @@ class Prompted:
         return identity(source_digest(type(self)), texts, self._facets.sources, *self._started_from())
 
     def _started_from(self) -> list[Any]:
-        """What else decides the rows: lists of seeds, digests."""
+        """What else decides the rows: lists of seeds, passages, digests."""
         return self._source.identity if self._source else []
 
     @property
     def parents_depth(self) -> int:
-        """Of the deepest seed it starts from; 0 where people wrote them all."""
-        own = self._source.depth if self._source else 0
-        return max((s.depth for s in self._facets.sources), default=own)
+        """Of the deepest seed or document it starts from; 0 where people wrote them all."""
+        return max((s.depth for s in self._ancestors()), default=0)
+
+    @property
+    def parents(self) -> list[str]:
+        return sorted({s.source for s in self._ancestors()})
+
+    def _ancestors(self) -> list[Seed | Document]:
+        return ancestors([self._facets.sources, *self._started_from()])
 
     def generate(self, request: Request) -> pl.DataFrame:
         rows = self._rows(request)

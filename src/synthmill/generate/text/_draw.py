@@ -16,6 +16,7 @@ from synthmill.cells import Bin
 from synthmill.frame import digest, rng_of
 from synthmill.plugins import Request, beside
 from synthmill.refusal import Refusal, choices
+from synthmill.texts.documents import Document
 from synthmill.texts.seeds import Seed, content, seeds
 
 
@@ -121,5 +122,12 @@ def with_column(found: Sequence[Seed], column: str, at: str) -> list[Seed]:
 
 
 def identity(*parts: Any) -> str:
-    """A digest of what a generator starts from: lists of seeds, and anything else as it is written."""
-    return digest([content(p) if isinstance(p, list) and p and isinstance(p[0], Seed) else p for p in parts])[:12]
+    """A digest of what a generator starts from: lists of seeds, passages, and anything else as it is written."""
+    seeded = [content(p) if isinstance(p, list) and p and isinstance(p[0], Seed) else p for p in parts]
+    return digest([getattr(p, "identity", p) for p in seeded])[:12]
+
+
+def ancestors(parts: Sequence[Any]) -> list[Seed | Document]:
+    """The seeds and documents among what a generator starts from."""
+    listed = [getattr(p, "documents", p) for p in parts]
+    return [s for p in listed if isinstance(p, list) for s in p if isinstance(s, Seed | Document)]

@@ -43,10 +43,6 @@ class Passages:
     def identity(self) -> str:
         return digest([(d.id, d.depth, digest(d.text)) for d in self.documents], [len(of) for of in self._of])[:12]
 
-    @property
-    def depth(self) -> int:
-        return max(d.depth for d in self.documents)
-
     def draw(self, request: Request, several: bool = False) -> list[Sequence[Passage]]:
         """One passage for every row of a request; with `several`, two of one document, in their order."""
         pool = [p for of in self._of if len(of) > 1 for p in of] if several else self.all

@@ -79,11 +79,7 @@ class Source:
 
     @property
     def identity(self) -> list[Any]:
-        return [self.found] if self.found else [self.passages.identity] if self.passages else []
-
-    @property
-    def depth(self) -> int:
-        return self.passages.depth if self.passages else max((s.depth for s in self.found), default=0)
+        return [self.found] if self.found else [self.passages] if self.passages else []
 
     def begin(self, request: Request, rows: list[Row]) -> None:
         """Gives every row its `start`, or the error that it already has."""
@@ -118,7 +114,12 @@ class Source:
 
 
 def _type_of(found: Sequence[Seed], column: str, name: str) -> pl.DataType:
+    values = [s.values.get(column) for s in found]
     try:
-        return pl.Series([s.values.get(column) for s in found], strict=True).dtype
+        dtype = pl.Series(values, strict=True).dtype
+        if not dtype.is_nested():
+            return dtype
+        # a Series would know the fields of the first value alone, and drop all others
+        return pl.from_dicts([{column: v} for v in values], infer_schema_length=None).schema[column]
     except (TypeError, pl.exceptions.PolarsError):
         raise Refusal(f"{name}: seeds: column '{column}' holds values of several kinds") from None

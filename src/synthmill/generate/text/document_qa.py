@@ -69,11 +69,7 @@ class DocumentQa(Prompted):
         self._passages = Passages(self.documents, self.size, _AT, self.column)
 
     def _started_from(self) -> list[Any]:
-        return [self._passages.identity]
-
-    @property
-    def parents_depth(self) -> int:
-        return self._passages.depth
+        return [self._passages]
 
     def _fill(self, request: Request, rows: list[Row]) -> None:
         one = self._passages.draw(request)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import polars as pl
@@ -55,7 +55,7 @@ class SelfInstruct(Prompted):
         self._examples: list[Seed] = []
         if self.seeds is not None:
             found = read_seeds(self.seeds, f"{_AT}: seeds")
-            self._examples = [Seed(s.id, _flat(s.values), s.depth) for s in found]
+            self._examples = [replace(s, values=_flat(s.values)) for s in found]
             self._examples = with_column(self._examples, "instruction", f"{_AT}: seeds")
 
     def _started_from(self) -> list[Any]:
