@@ -299,7 +299,8 @@ class Filling:
         bad = frame.filter(frame["_status"] != Status.PASS).select(
             synthetic_ids(prefix),
             *self.columns,
-            *("_k", "_i", "_cell", "_status", "_check", "_score", "_reason", "_raw", *shown(self.work.traced), "_hidden"),
+            *("_k", "_i", "_cell", "_status", "_check", "_score", "_reason", "_raw", "_hidden"),
+            *shown(self.work.traced),
         )
         requests = [(r.k, r.cell.index, r.ordinal, r.n, job.maker.member(r.ordinal, r.cell.index)) for r, _ in group]
         self.buffer.append(
