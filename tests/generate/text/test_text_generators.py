@@ -199,6 +199,21 @@ def test_preference_in_pairs(first: str, swapped: str, error: str | None) -> Non
         assert frame.select("chosen", "rejected", "margin", "reason").rows() == [(*best, 1.0, reason)]
 
 
+def test_preference_keeps_what_an_answer_has_to_fulfil(tmp_path: Path) -> None:
+    checks = [[{"id": "no_comma"}], [{"id": "number_words", "num_words": 9}, {"id": "number_words", "relation": "at most"}]]
+    lines = [json.dumps({"instruction": f"Say {i}", "checks": c, "other": 1}) for i, c in enumerate(checks)]
+    (tmp_path / "prompts.jsonl").write_text("\n".join(lines))
+
+    def speak(question: str, sample: int) -> str:
+        judged = {"reason": "why", "better": "AB"[sample]}
+        return json.dumps(judged) if "Which answer is better" in question else ("good", "bad")[sample]
+
+    frame = made("preference", speak, seeds=str(tmp_path / "prompts.jsonl"), keep=["checks"], n=2).sort("instruction")
+    kept = [[{k: v for k, v in c.items() if v is not None} for c in row] for row in frame["checks"].to_list()]
+    assert kept == checks
+    assert "other" not in frame.columns
+
+
 def test_preference_by_points() -> None:
     def speak(question: str, sample: int) -> str:
         if "How many points" in question:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 import polars as pl
@@ -25,6 +25,7 @@ class Preference(Prompted):
     """A better and a worse answer to each prompt, as a model judges them.
 
     For the prompt in `column` of the rows it is given, or of `seeds`: the better answer in `chosen`, a worse in `rejected`.
+    keep: further columns of the seeds that records keep, such as what an answer has to fulfil.
 
     Two answers or more (`answers`) are asked for, of `model`, and every second of `other` where one is given. `judge`
     (default: `model`) says which is better by `criteria`. judging: `pairs`: the first two are compared, once in each order,
@@ -38,6 +39,7 @@ class Preference(Prompted):
 
     seeds: str | None = None
     column: str = "instruction"
+    keep: list[str] = field(default_factory=list)
     answers: int = 2
     other: Model | None = None
     judge: Model | None = None
@@ -56,7 +58,7 @@ class Preference(Prompted):
         if self.judging == "pairs" and self.answers != 2:
             raise Refusal(f"{_AT}: answers: pairs are of two; give 'judging: scores' to choose among {self.answers}")
         made = {"chosen": pl.String(), "rejected": pl.String(), "margin": pl.Float64(), "reason": pl.String()}
-        self._begin(made, source=Source.parse(_AT, self.column, self.seeds))
+        self._begin(made, source=Source.parse(_AT, self.column, self.seeds, keep=self.keep))
 
     def _fill(self, request: Request, rows: list[Row]) -> None:
         self._answer(request, [r for r in rows if not r.error])
