@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import polars as pl
 
 from synthmill.llm.model import Model
 from synthmill.llm.question import Question
-from synthmill.plugins import Request, Verdicts
+from synthmill.plugins import Evidence, Measure, Request, Verdicts
 
 
 @dataclass
@@ -79,6 +79,19 @@ class Reviewer:
             [Question(({"role": "user", "content": f"comment on {t}"},), request.seed) for t in texts]
         )
         return pl.DataFrame({"comment": [a.text for a in answers], "_asked": [[a.address] for a in answers]})
+
+
+@dataclass
+class Opinion:
+    """A metric that asks a question of its own about every row of a table."""
+
+    model: Model
+    measures: ClassVar[tuple[str, ...]] = ("yes",)
+
+    def measure(self, evidence: Evidence) -> list[Measure]:
+        asks = [Question(({"role": "user", "content": f"is it good? {t}"},), 0) for t in evidence.synthetic["text"]]
+        share = sum(a.text.startswith("yes") for a in self.model.ask(asks)) / len(asks)
+        return [Measure("yes", share, share, share)]
 
 
 class Odd:

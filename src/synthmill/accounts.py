@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +48,12 @@ def staged(job: Job) -> list[tuple[str, Model]]:
     return [(use, m) for use, plugin in parts for m in models_of(plugin)]
 
 
-def check_models(job: Job, source: str) -> None:
+def check_models(job: Job, source: str, metrics: Sequence[tuple[str, Any]] = ()) -> None:
     """Raises Refusal for what could only be found out by spending: no key, a cap on money without prices, workers that
-    share no journal."""
+    share no journal. metrics: what will be built once the run is filled, by name."""
     found = staged(job)
     job.asking = bool(found)
-    for use, model in found:
+    for use, model in [*found, *((use, m) for use, metric in metrics for m in models_of(metric))]:
         if not offline():
             model.check(f"{source}: {use}")
         if job.budget.money is not None and model.prices is None:
@@ -74,14 +74,29 @@ def open_desk(job: Job, run: Run | None = None, workspace: Path | None = None) -
     found = staged(job)
     if not found:
         return
-    if job.desk is None:
-        folder = run.root.parent if run is not None else workspace or Path("runs")
-        journal = Journal(journal_path(folder), _account(run) if run is not None else "")
-        kept = run.manifest.get("spending", []) if run is not None else []
-        spending = _continued(journal.spent(), kept) if run is not None else Spending()
-        job.desk = Desk(journal, Budget(job.budget.tokens, job.budget.money), spending, offline(), tasting=run is None)
+    desk = job.desk = job.desk or _desk(job, run, workspace)
     for use, model in found:
-        model.open(job.desk, use)
+        model.open(desk, use)
+
+
+def opener(job: Job, run: Run) -> Callable[[str, Any], None]:
+    """(name, plugin): lets the models of what is built after filling ask through the run's desk, under the same caps."""
+
+    def opened(use: str, plugin: Any) -> None:
+        for model in models_of(plugin):
+            job.desk = job.desk or _desk(job, run)
+            job.desk.reopen()
+            model.open(job.desk, use)
+
+    return opened
+
+
+def _desk(job: Job, run: Run | None, workspace: Path | None = None) -> Desk:
+    folder = run.root.parent if run is not None else workspace or Path("runs")
+    journal = Journal(journal_path(folder), _account(run) if run is not None else "")
+    kept = run.manifest.get("spending", []) if run is not None else []
+    spending = _continued(journal.spent(), kept) if run is not None else Spending()
+    return Desk(journal, Budget(job.budget.tokens, job.budget.money), spending, offline(), tasting=run is None)
 
 
 def sentences(spending: Sequence[Mapping[str, Any]]) -> list[str]:

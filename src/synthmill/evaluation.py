@@ -85,6 +85,7 @@ def evaluate(
     anchored: int | None = None,
     cells: Sequence[Cell] = (),
     progress: Callable[[str], None] = lambda _: None,
+    opened: Callable[[str, Metric], None] = lambda use, metric: None,
 ) -> Evaluation:
     """Measures `synthetic`, from any tool, with the metrics in `uses` (`[{"use": "fidelity"}, ...]`).
 
@@ -93,11 +94,14 @@ def evaluate(
     cells: how the table was rebalanced. Metrics with `pooled` are then computed within cells and pooled at train's
     shares (`shares.strata`, `shares.pool`), those with `as_made` see the table as it was made, the others a subset at
     real shares (`shares.at_real_shares`).
+    opened: is called with every metric before it measures, so that those that ask models do so at the run's expense.
     Floors and the ceiling: `reference`. A metric that fails becomes measures of unknown value with its message.
     Raises Refusal when the tables cannot be compared at all or `uses` is wrong.
     """
     check_uses(uses)
     metrics = {prefix(u): build("measure", u, "evaluate") for u in uses}
+    for name, metric in metrics.items():
+        opened(name, metric)
     train, holdout = real.train.select(payload(real.train)), real.holdout.select(payload(real.holdout))
     aligned, notes = align(synthetic, train, real.schema)
     if not aligned.height:

@@ -142,7 +142,7 @@ def prepare(spec: Spec, source: str = "spec", base: Path | None = None, given: A
         verify = _stations("verify", _verified(spec), source)
         filters = _stations("filter", [*spec.filter, *_benchmarks(spec), *_keys(spec)], source)
         monitors = _stations("monitor", spec.monitor, source)
-        _check_evaluation(spec, source)
+        metrics = _check_evaluation(spec, source)
     real = (
         _real(spec, base, source) if given is None else given if isinstance(given, Real) else _framed(spec, base, given)
     )
@@ -157,7 +157,7 @@ def prepare(spec: Spec, source: str = "spec", base: Path | None = None, given: A
             f"{source}: evaluate: there is no real data to compare with; add 'real: {{path: ...}}' or remove 'evaluate'"
         )
     if real is not None:
-        with relative_to(base):
+        with relative_to(base), named(spec.models):
             _check_suited(spec, real, source)
     if spec.blend is not None and real is None and spec.blend.real > 0:
         raise Refusal(
@@ -181,7 +181,7 @@ def prepare(spec: Spec, source: str = "spec", base: Path | None = None, given: A
         engine=spec.engine,
         budget=spec.budget,
     )
-    check_models(job, source)
+    check_models(job, source, metrics)
     notes = [*real.notes, *_broken(real)] if real else []
     return Prepared(spec, source, base, real, job, notes=notes)
 
@@ -271,18 +271,18 @@ def prepared_from(spec: str | Path | Spec, real: Any = None) -> Prepared:
     return prepare(loaded, str(spec), base, real)
 
 
-def _check_evaluation(spec: Spec, source: str) -> None:
-    """Metrics and bars are needed last, and checked first."""
+def _check_evaluation(spec: Spec, source: str) -> list[tuple[str, Any]]:
+    """Metrics and bars are needed last, and checked first. Answers the metrics by name."""
     from .evaluation import check_uses
     from .release import check_bars
 
-    for j, use in enumerate(spec.evaluate):
-        build("measure", use, f"{source}: evaluate.{j}")
+    metrics = [(str(u["use"]), build("measure", u, f"{source}: evaluate.{j}")) for j, u in enumerate(spec.evaluate)]
     try:
         check_uses(spec.evaluate)
         check_bars(spec.release, spec.evaluate)
     except Refusal as e:
         raise Refusal(f"{source}: {e}") from None
+    return metrics
 
 
 def _check_suited(spec: Spec, real: Real, source: str) -> None:

@@ -123,6 +123,11 @@ class Desk:
         """What has not left yet never will; answers that are still to come are kept in the journal."""
         self._closed = True
 
+    def reopen(self) -> None:
+        """For what asks after the filling: its caps hold on, its time does not."""
+        self._closed, self._halt = False, None
+        self.budget.until = None
+
     def _claim(self, batch: _Batch, entries: Sequence[Entry]) -> list[Entry]:
         """Those of the questions that nobody else is asking already. They are claimed before the journal is looked at and
         released after it was written, so that none is asked twice."""

@@ -16,6 +16,7 @@ from typing import Any
 import polars as pl
 
 from synthmill import __version__
+from synthmill.accounts import opener
 from synthmill.blending import Blend, blend, save
 from synthmill.candidates import Made
 from synthmill.cells import Cell, written
@@ -24,6 +25,7 @@ from synthmill.fitting import Overlong
 from synthmill.frame import Status, payload
 from synthmill.job import Job, Watch
 from synthmill.line import Filling, fill
+from synthmill.llm.model import named
 from synthmill.plugins import relative_to
 from synthmill.prepare import Prepared, Say, prepared_from
 from synthmill.real import Real, real_ids
@@ -169,7 +171,7 @@ def finish(prepared: Prepared, result: Result, observer: Observer) -> None:
     if real is not None and (spec.blend or spec.evaluate) and result.accepted:
         with _timed(run, "blend"):
             result.blend = _blend(prepared, run, observer) if spec.blend else None
-        with _timed(run, "evaluate"), relative_to(prepared.base):
+        with _timed(run, "evaluate"), relative_to(prepared.base), named(spec.models):
             result.evaluation = _evaluate(prepared, result, observer) if spec.evaluate else None
     _drop_what_is_no_longer_asked(run, result)
     if result.evaluation is not None:
@@ -287,7 +289,9 @@ def _evaluate(prepared: Prepared, result: Result, observer: Observer) -> Evaluat
         anchored=result.blend.real if result.blend else None,
         cells=job.cells,
         progress=lambda what: observer.say(f"measuring {what}"),
+        opened=opener(job, run),
     )
+    run.manifest |= job.account()
     run.write("evaluation.json", json.dumps(made.to_json(), indent=1))
     return made
 
