@@ -73,7 +73,7 @@ def test_a_metrics_model_is_checked_before_anything_is_asked(tmp_path: Path, mon
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
     other = {"model": "m", "base_url": "http://127.0.0.1:9/v1", "key": "NO_SUCH_KEY"}
     uses = [{"use": "writers:Opinion", "model": other}]
-    with Server(reply) as s, pytest.raises(Refusal, match="writers:Opinion: model: key: .*NO_SUCH_KEY is not set"):
+    with Server(reply) as s, pytest.raises(Refusal, match=r"writers:Opinion: model: key: .*NO_SUCH_KEY is not set"):
         synthmill.make(spec(s.url, evaluate=uses), tmp_path / "run", real())
     assert not s.bodies
     assert not (tmp_path / "run").exists()
