@@ -25,8 +25,6 @@ _SWEEPS = 5
 _EACH = 100
 """One more world is lived in for so many rows with missing values."""
 _SIMPLE = 30
-_FEW = 2_000
-"""Below this many rows a tree is grown on all it may see."""
 
 Key = tuple[int, int, int, tuple[int, ...]]
 """World, column, fold of its donors, predictors."""
@@ -239,7 +237,7 @@ class Worlds:
     def _grown(self, key: Key, rows: NDArray[np.int64]) -> Tree:
         w, j, place, predictors = key
         rng = self._rng("tree", w, j, place)
-        kept = max(int(len(rows) * self.share), min(len(rows), _FEW))
+        kept = int(len(rows) * self.share)
         drawn, seed = rng.permutation(rows), int(rng.integers(2**31))
         grown, aside = (self._rows(j, np.sort(part)) for part in (drawn[:kept], drawn[kept:]))
         least = self._first.least(bool(self.ordered[j]))
