@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import polars as pl
 
@@ -14,6 +13,10 @@ from synthmill.exchange.hub import Api, pushed
 from synthmill.exchange.training import Mapped, converted, lacks, mapped
 from synthmill.refusal import Refusal, choices
 from synthmill.run import Run, atomic, sentences
+
+from .review import reviewed
+
+Pieces = Callable[[], Iterator[pl.DataFrame]]
 
 ENDINGS = (".jsonl", ".parquet")
 
@@ -107,53 +110,76 @@ def _finished(root: str | Path) -> Run:
 def _written(run: Run, wanted: Wanted, path: Path) -> Exported:
     if path.suffix not in ENDINGS:
         raise Refusal(f"{path}: '{path.suffix}' is not a kind of file for training; {choices(path.suffix, ENDINGS)}")
-    rows = _rows(run, wanted)
-    schema = dict(rows.collect_schema())
+    files = _files(run, wanted)
+    rows = pl.scan_parquet(files)
+    schema = {c: t for c, t in rows.collect_schema().items() if not c.startswith("_")}
     for column in wanted.keep:
-        if column not in schema or column.startswith("_"):
-            raise Refusal(f"--keep: no column '{column}'; {choices(column, [c for c in schema if c[0] != '_'])}")
-    plan = mapped(
-        wanted.format, {c: t for c, t in schema.items() if not c.startswith("_")}, wanted.columns, wanted.chat
-    )
+        if column not in schema:
+            raise Refusal(f"--keep: no column '{column}'; {choices(column, schema)}")
+    plan = mapped(wanted.format, schema, wanted.columns, wanted.chat)
     made = converted(rows, plan).collect_schema().names()
     twice = next((c for c in wanted.keep if c in made or wanted.keep.count(c) > 1), None)
     if twice is not None:
         raise Refusal(f"--keep: '{twice}' is in the format already")
-    frame, rejected = _reviewed(run, rows, wanted.drop_rejected)
-    left_out, left = _counted(frame, plan)
+    bad = pl.col("_id").is_in(_rejected(run) if wanted.drop_rejected else [])
+    left_out, left = _counted(rows.filter(~bad), plan)
     if not left:
         raise Refusal(f"{run.root}: no record has all that {wanted.format} needs ({plan})")
-    out = converted(frame, plan, wanted.keep)
+
+    def pieces() -> Iterator[pl.DataFrame]:
+        for file in files:
+            for start in range(0, pl.scan_parquet(file).select(pl.len()).collect().item(), _BLOCK):
+                block = pl.scan_parquet(file).slice(start, _BLOCK).filter(~bad).collect()
+                for piece in block.iter_slices(_PIECE):
+                    yield converted(piece.lazy(), plan, wanted.keep).collect()
+
     with sentences(path):
-        if path.suffix == ".jsonl":
-            atomic(path, lambda f: out.sink_ndjson(f))
-        else:
-            atomic(path, lambda f: out.sink_parquet(f, compression="zstd", statistics=False, row_group_size=131_072))
-    return Exported(path, left, plan, left_out, rejected)
+        atomic(path, lambda f: _WRITERS[path.suffix](pieces, converted(rows, plan, wanted.keep), f))
+    return Exported(path, left, plan, left_out, int(rows.select(bad.sum()).collect().item()))
 
 
-def _rows(run: Run, wanted: Wanted) -> pl.LazyFrame:
-    """The records, read in pieces as they are written."""
+_BLOCK, _PIECE = 131_072, 20_000
+"""Rows read at once (a row group of a run's parts), and converted and written at once. Left to itself, polars holds most of a
+large file in memory."""
+
+
+def _as_lines(pieces: Pieces, shape: pl.LazyFrame, file: IO[bytes]) -> None:
+    for piece in pieces():
+        piece.write_ndjson(file)
+
+
+def _as_parquet(pieces: Pieces, shape: pl.LazyFrame, file: IO[bytes]) -> None:
+    from polars.io.plugins import register_io_source
+
+    def source(with_columns: Any, predicate: Any, n_rows: Any, batch_size: Any) -> Iterator[pl.DataFrame]:
+        return pieces()
+
+    stream = register_io_source(source, schema=shape.collect_schema())
+    options: dict[str, Any] = {"compression": "zstd", "compression_level": 3, "statistics": False}
+    stream.sink_parquet(file, **options, row_group_size=_PIECE, engine="streaming")
+
+
+_WRITERS = {".jsonl": _as_lines, ".parquet": _as_parquet}
+
+
+def _files(run: Run, wanted: Wanted) -> list[Path]:
     if not wanted.blend:
-        return pl.scan_parquet([run.path("data", p) for p in range(run.manifest["parts"])])
+        return [run.path("data", p) for p in range(run.manifest["parts"])]
     real, synthetic = run.root / "private" / "blend" / "real.parquet", run.root / "blend" / "synthetic.parquet"
     for file in (real, synthetic):
         if not file.is_file():
             raise Refusal(f"{file}: not there; `synthmill blend {run.root}` makes the blend")
     if pl.scan_parquet(real).select(pl.len()).collect().item() and not wanted.include_real:
         raise Refusal("--blend: the blend holds real rows; add --include-real if they may leave this machine")
-    return pl.scan_parquet([real, synthetic])
+    return [real, synthetic]
 
 
-def _reviewed(run: Run, rows: pl.LazyFrame, drop: bool) -> tuple[pl.LazyFrame, int]:
-    if not drop:
-        return rows, 0
-    file = run.root / "review.json"
-    if not file.is_file():
+def _rejected(run: Run) -> list[str]:
+    """Records that most people who read them rejected."""
+    said = reviewed(run)
+    if said is None:
         raise Refusal(f"{run.root}: nobody has reviewed it; `synthmill review {run.root} --out FILE` hands records out")
-    said: dict[str, Any] = json.loads(file.read_text("utf-8"))
-    bad = pl.col("_id").is_in([i for i, verdict in said["majority"].items() if verdict == "reject"])
-    return rows.filter(~bad), int(rows.select(bad.sum()).collect().item())
+    return [record for record, verdict in said["majority"].items() if verdict == "reject"]
 
 
 def _counted(frame: pl.LazyFrame, plan: Mapped) -> tuple[dict[str, int], int]:
