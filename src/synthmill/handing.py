@@ -59,6 +59,8 @@ def _export(a: argparse.Namespace) -> None:
         a.blend,
         a.include_real,
     )
+    if a.push and not a.format and (a.columns or a.chat or a.keep or a.drop_rejected or a.to):
+        raise Refusal("export --push: say which --format; without one the run's data goes as it was made")
     if a.to or not a.push:
         _exported(export(a.run_dir, a.to, **vars(wanted)), "wrote")
     if a.push:

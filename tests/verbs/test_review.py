@@ -230,4 +230,7 @@ def test_on_the_command_line(run: Path, tmp_path: Path, capsys: pytest.CaptureFi
     out = str(tmp_path / "out.parquet")
     assert main(["export", str(run), "--format", "alpaca", "--columns", "completion=label", "--to", out]) == 0
     assert "wrote 40 records as alpaca" in capsys.readouterr().out
-    assert main(["export", str(run), "--push", "me/it"]) == 2
+    assert main(["export", str(run), "--push", "me/it", "--drop-rejected"]) == 2
+    assert "say which --format" in capsys.readouterr().err
+    assert main(["export", str(run), "--push", "me/it", "--token", "NO_SUCH_TOKEN"]) == 2
+    assert "NO_SUCH_TOKEN is not set" in capsys.readouterr().err

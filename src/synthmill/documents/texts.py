@@ -55,12 +55,18 @@ class Texts:
         if not facts.columns or not makers or all(m.startswith(_TABLES) for m in makers):
             return None
         columns = [c for c in facts.columns if not c.startswith("_")]
-        head = facts.run.data([*columns, "_id"]).head(_ALL)
+        head = _first(facts, "data").select([*columns, "_id"])
         prose = tuple(c for c in columns if facts.columns[c] == pl.String and _wordy(head[c].head(_LOOKED)))
         chats = tuple(c for c in columns if _is_chat(facts.columns[c]))
         if not prose and not chats:
             return None
-        return cls(facts, prose, chats, head, facts.run.rejected().head(_ALL))
+        return cls(facts, prose, chats, head, _first(facts, "rejected"))
+
+
+def _first(facts: Facts, kind: str) -> pl.DataFrame:
+    """No more rows of a large run than are counted."""
+    run = facts.run
+    return pl.scan_parquet([run.path(kind, p) for p in range(run.manifest["parts"])]).head(_ALL).collect()
 
 
 _TABLES = ("tabular.", "simulate.", "faker", "lab.")
