@@ -124,7 +124,7 @@ class Job:
 
     def account(self) -> dict[str, Any]:
         """For the manifest: what language models were asked and what they cost."""
-        return {"spending": self.desk.account()} if self.desk else {}
+        return {"spending": self.desk.account(), "prices": self.desk.prices} if self.desk else {}
 
     @property
     def notes(self) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from .accounts import check_models, open_desk
+from .accounts import check_models, open_desk, staged
 from .cells import Cell
 from .compose import Maker, maker
 from .constraints import Combinations, Unique, check_types, parse
@@ -47,6 +47,7 @@ class Prepared:
         """The run's identity: the spec, the real data's content, and the plugins' own code. Fitting does not change it."""
         stations = [*self.job.stations, *self.job.monitors]
         plugins = [version_of(p) for p in [*(s.plugin for s in self.job.maker.steps), *(s.plugin for s in stations)]]
+        plugins += [m.identity for _, m in staged(self.job) if m.identity != m.model]
         self.digest = self.spec.fill_digest(self.real.digest if self.real else "", plugins)
 
     @property

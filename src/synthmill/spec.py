@@ -214,7 +214,7 @@ class Spec(Part):
         return digest("run", parts, anchor, real, plugins)
 
 
-TRANSPORT = ("base_url", "key", "concurrency", "deadline", "retries", "prices", "slots")
+TRANSPORT = ("base_url", "key", "concurrency", "deadline", "retries", "prices", "together", "slots")
 """Settings of a language model that decide how it is reached, and nothing of what it answers."""
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from synthmill.llm.budget import Budget, Cost, Prices, Spending
+from synthmill.llm.budget import Budget, Cost, Prices, Spending, prices_of
 from synthmill.llm.desk import Desk
 from synthmill.llm.model import Model
 from synthmill.llm.question import Answer, Question
-from synthmill.refusal import Halt
+from synthmill.plugins import _read, relative_to
+from synthmill.refusal import Halt, Refusal
 
 
 def questions(n: int) -> list[Question]:
@@ -105,3 +107,42 @@ def test_repetitions_at_temperature_zero_are_counted_and_not_asked() -> None:
     model.ask([q, Question(q.messages, 2), Question(q.messages, 3)])
     assert len(calls) == 1
     assert desk.again == {model.model: 2}
+
+
+TABLE = """
+version: 2026-11-01
+models:
+  m: {input: 0.15, output: 0.6}
+  odd: {input: 0.15}
+"""
+
+
+def test_prices_out_of_a_table_carry_its_version(tmp_path: Path) -> None:
+    (tmp_path / "prices.yaml").write_text(TABLE)
+    with relative_to(tmp_path):
+        known = _read({"model": "m", "prices": "prices.yaml"}, Model, "x")
+        unknown = _read({"model": "other", "prices": "prices.yaml"}, Model, "x")
+    assert known.prices == Prices(0.15, 0.6, "prices.yaml 2026-11-01")
+    assert unknown.prices is None, "not known, and not 0"
+    desk = Desk()
+    for model in (known, unknown):
+        model.open(desk, "stage")
+    assert desk.prices == {"m": {"input": 0.15, "output": 0.6, "version": "prices.yaml 2026-11-01"}}
+
+
+@pytest.mark.parametrize(
+    ("table", "model", "said"),
+    [
+        (TABLE, "odd", r"models\.odd: expected {input: \.\.\., output: \.\.\.}"),
+        ("models: {m: {input: 1, output: 1}}", "m", "expected 'version'"),
+        ("version: 1\nmodels: {m: {input: -1, output: 1}}", "m", "models.m: expected"),
+        ("a: [", "m", "not YAML"),
+        (None, "m", "no such file"),
+    ],
+)
+def test_a_table_that_is_none_is_one_sentence(tmp_path: Path, table: str | None, model: str, said: str) -> None:
+    path = tmp_path / "prices.yaml"
+    if table is not None:
+        path.write_text(table)
+    with pytest.raises(Refusal, match=said):
+        prices_of(path, model)

@@ -44,7 +44,8 @@ def test_a_question_is_sent_as_the_api_wants_it(monkeypatch: pytest.MonkeyPatch)
 
 def test_samples_of_one_question_have_seeds_of_their_own() -> None:
     with Server() as s:
-        answers = Model("m", s.url).ask([Question(({"role": "user", "content": "x"},), 5, i) for i in range(4)])
+        model = Model("m", s.url, together=False)
+        answers = model.ask([Question(({"role": "user", "content": "x"},), 5, i) for i in range(4)])
     assert len({a.text for a in answers}) == len({b["seed"] for b in s.bodies}) == 4
     assert all(0 <= b["seed"] < 2**31 for b in s.bodies)
 

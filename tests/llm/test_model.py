@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -169,3 +170,31 @@ def test_a_model_travels_without_its_desk() -> None:
     model = Model(model="stub", temperature=0.1)
     model.ask(questions(1))
     assert pickle.loads(pickle.dumps(model)) == model
+
+
+def address_of(model: Model) -> str:
+    return model._entry(questions(1)[0]).address
+
+
+def test_a_model_file_is_known_by_its_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    one, other = tmp_path / "one.gguf", tmp_path / "other.gguf"
+    one.write_bytes(b"GGUF and so on")
+    other.write_bytes(b"GGUF and so on")
+    first = Model(str(one))
+    assert address_of(first) == address_of(Model(str(other))), "the same file by another name"
+    assert first.identity.startswith("gguf sha256:")
+    other.write_bytes(b"GGUF and so no")
+    assert address_of(first) != address_of(Model(str(other))), "swapped for another"
+    monkeypatch.setattr("synthmill.llm.known.sha256_of", lambda path: pytest.fail("read again"))
+    assert address_of(first) == address_of(Model(str(one)))
+    with pytest.raises(Refusal, match="no such file"):
+        address_of(Model(str(tmp_path / "none.gguf")))
+
+
+def test_a_model_on_this_machine_says_how_it_samples() -> None:
+    assert Model().parameters == {"top_k": 40, "top_p": 0.95, "min_p": 0.05, "temperature": 0.7, "max_tokens": 512}
+    assert Model(top_p=0.5, extra={"min_p": 0}).parameters["top_p"] == 0.5
+    assert Model(extra={"min_p": 0}).parameters["min_p"] == 0
+    assert "top_k" not in Model(base_url="http://x/v1").parameters
+    assert "top_k" not in Model("stub").parameters

@@ -7,9 +7,10 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
-from synthmill.refusal import Halt
+from synthmill.refusal import Halt, Refusal
 
 from .question import Answer
 
@@ -20,10 +21,39 @@ BYTES_PER_TOKEN = 2.0
 
 @dataclass(frozen=True)
 class Prices:
-    """Per million tokens, in whatever currency the caps are in."""
+    """Per million tokens, in whatever currency the caps are in. version: of the table they came from."""
 
     input: float
     output: float
+    version: str = ""
+
+
+def prices_of(path: Path, model: str) -> Prices | None:
+    """A model's prices in a table: YAML with a `version` and, under `models`, `name: {input: ..., output: ...}`.
+
+    None for a model it does not name: its cost is not known. Raises Refusal for what is no such table.
+    """
+    import yaml
+
+    try:
+        table = yaml.safe_load(path.read_text("utf-8"))
+    except OSError as e:
+        raise Refusal(f"prices: {path}: {(e.strerror or str(e)).lower()}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as e:
+        raise Refusal(f"prices: {path}: not YAML: {str(e).splitlines()[0]}") from None
+    if not isinstance(table, dict) or not table.get("version") or not isinstance(table.get("models"), dict):
+        raise Refusal(
+            f"prices: {path}: expected 'version', such as a date, and 'models: {{name: {{input: ..., output: ...}}}}'"
+        )
+    entry = table["models"].get(model)
+    if entry is None:
+        return None
+    known = entry.keys() == {"input", "output"} if isinstance(entry, dict) else False
+    if not known or any(isinstance(v, bool) or not isinstance(v, int | float) or v < 0 for v in entry.values()):
+        raise Refusal(
+            f"prices: {path}: models.{model}: expected {{input: ..., output: ...}}, both numbers per million tokens"
+        )
+    return Prices(float(entry["input"]), float(entry["output"]), f"{path.name} {table['version']}")
 
 
 @dataclass(frozen=True)

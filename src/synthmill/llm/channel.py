@@ -61,9 +61,10 @@ def channel_to(key: object, make: Callable[[], Engine], cap: int | None) -> Chan
 
 @dataclass(eq=False)
 class Errand:
-    """A question on its way. tokens: what it may cost at most; allow and done are called on the event loop.
+    """A question on its way, or several samples of one. allow and done are called on the event loop.
 
-    allow() -> True (leave), False (wait for those that are out), or the reason why it never may.
+    allow() -> True (leave), False (wait for those that are out), or the reason why it never may. done gets a list where the payload
+    asked for `n` samples: as many as came.
     """
 
     address: str
@@ -71,7 +72,7 @@ class Errand:
     deadline: float
     retries: int
     allow: Callable[[Errand], bool | Halt]
-    done: Callable[[Errand, Answer | Halt], None]
+    done: Callable[[Errand, Answer | list[Answer] | Halt], None]
     tries: int = 0
     begun: float = 0.0
     paused: float = 0.0
@@ -133,7 +134,7 @@ class Channel:
         left = errand.deadline - (start - errand.begun - errand.paused)
         try:
             async with asyncio.timeout(max(0.001, left)):
-                answer: Answer | Halt | None = await self.engine.complete(errand.payload)
+                answer: Answer | list[Answer] | Halt | None = await self.engine.complete(errand.payload)
             now = time.monotonic()
             self.alive = True
             self.limit.served(now, now - start, bool(self._queue))

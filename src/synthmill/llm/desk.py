@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 from synthmill.refusal import Halt
 
-from .budget import Budget, Cost, Spending
+from .budget import Budget, Cost, Prices, Spending
 from .channel import Channel, Errand, loop
 from .engine import Payload
 from .question import Answer
@@ -28,7 +28,8 @@ class Store(Protocol):
 @dataclass(eq=False)
 class Entry:
     """A question with all that is written down of it. question: canonical JSON of what decides the answer; fixed: its
-    temperature is 0, so that asking again cannot help."""
+    temperature is 0, so that asking again cannot help. group: entries of one call with the same number are samples of one
+    prompt, which may be asked for at once."""
 
     address: str
     question: bytes
@@ -39,6 +40,12 @@ class Entry:
     fixed: bool = False
     answer: Answer | None = None
     tries: int = 1
+    group: int | None = None
+
+    @property
+    def free(self) -> Cost:
+        """Of a further sample, whose prompt is paid for."""
+        return replace(self.cost, prompt_tokens=0)
 
 
 class _Batch:
@@ -80,6 +87,7 @@ class Desk:
         self._halt: Halt | None = None
         self._fixed: set[bytes] = set()
         self._booked = {k: (s.asked, s.remembered) for k, s in self.spending.lines.items()}
+        self._prices: dict[str, Prices] = {}
         self.again: dict[str, int] = {}
 
     def ask(self, way: Callable[[], Channel], entries: Sequence[Entry], deadline: float, retries: int) -> list[Answer]:
@@ -97,9 +105,7 @@ class Desk:
         for e in new if self._offline else ():
             self._settle(e.address, Halt("SYNTHMILL_OFFLINE is set, and a question is not in the journal", 1))
         if new and not self._offline:
-            channel = way()
-            allow, done = self._allow(channel), self._done(channel)
-            channel.send([Errand(e.address, e.payload, deadline, retries, allow, done, note=e) for e in new])
+            self._send(way(), new, deadline, retries)
         while not batch.ready.wait(1.0):  # in pieces, so that Ctrl-C is heard
             continue
         if batch.halt is not None:
@@ -108,6 +114,12 @@ class Desk:
         if self._tasting:
             self.answers += [(a, e.cost.of(a)) for a, e in zip(answers, entries, strict=True)]
         return answers
+
+    def _send(self, channel: Channel, entries: Sequence[Entry], deadline: float, retries: int) -> None:
+        allow, done = self._allow(channel), self._done(channel)
+        several = getattr(channel.engine, "several", False)
+        groups = _together(entries) if several else [[e] for e in entries]
+        channel.send([Errand(g[0].address, _payload(g), deadline, retries, allow, done, note=g) for g in groups])
 
     def account(self) -> list[dict[str, Any]]:
         """What was spent, per model and stage, as JSON-able data; the journal's hit rate is brought up to date."""
@@ -118,6 +130,15 @@ class Desk:
             self.journal.book({k: (a - old[k][0], r - old[k][1]) for k, (a, r) in now.items()})
             self._booked = now
         return told
+
+    @property
+    def prices(self) -> dict[str, dict[str, Any]]:
+        """By model, as far as they are known: what its answers are counted at from now on."""
+        return {m: asdict(p) for m, p in sorted(self._prices.items())}
+
+    def priced(self, model: str, prices: Prices | None) -> None:
+        if prices is not None:
+            self._prices[model] = prices
 
     def close(self) -> None:
         """What has not left yet never will; answers that are still to come are kept in the journal."""
@@ -171,7 +192,7 @@ class Desk:
                 return self._halt
             if errand.tries:  # it holds its reservation until it is answered
                 return True
-            may = self.budget.reserve(errand.address, errand.note.cost, self.spending)
+            may = self.budget.reserve(errand.address, _cost(errand.note), self.spending)
             if may is False:
                 self._waiting.add(channel)
             return may
@@ -179,24 +200,34 @@ class Desk:
         return allow
 
     def _done(self, channel: Channel) -> Any:
-        def done(errand: Errand, answer: Answer | Halt) -> None:
-            entry: Entry = errand.note
-            if isinstance(answer, Halt):
-                self._halt = self._halt or answer
-                self._settle(entry.address, answer)
-            else:
-                answer = replace(entry.cost.counted(answer), address=entry.address)
-                entry.answer, entry.tries = answer, errand.tries
-                self.spending.paid(entry.model, entry.stage, answer, entry.cost.of(answer), errand.tries)
-                if not self._arrived:
-                    loop().call_soon(self._flush)
-                self._arrived.append(entry)
-            self.budget.release(entry.address, entry.cost, None if isinstance(answer, Halt) else answer)
+        def done(errand: Errand, came: Answer | list[Answer] | Halt) -> None:
+            entries: list[Entry] = errand.note
+            if isinstance(came, Halt):
+                self._halt = self._halt or came
+                for entry in entries:
+                    self._settle(entry.address, came)
+            answers = [] if isinstance(came, Halt) else came if isinstance(came, list) else [came] * len(entries)
+            answers = _counted(entries, answers)
+            for entry, answer in zip(entries, answers, strict=False):
+                self._keep(entry, answer, errand.tries if entry is entries[0] else 1)
+            self.budget.release(errand.address, _cost(entries), answers[0] if answers else None)
+            if isinstance(came, list) and len(came) < len(entries):
+                for entry in entries[len(came) :]:
+                    entry.group = None
+                self._send(channel, entries[len(came) :], errand.deadline, errand.retries)
             waiting, self._waiting = self._waiting, set()
             for other in waiting - {channel}:
                 other.pump()
 
         return done
+
+    def _keep(self, entry: Entry, answer: Answer, tries: int) -> None:
+        answer = replace(answer, address=entry.address)
+        entry.answer, entry.tries = answer, tries
+        self.spending.paid(entry.model, entry.stage, answer, entry.cost.of(answer), tries)
+        if not self._arrived:
+            loop().call_soon(self._flush)
+        self._arrived.append(entry)
 
     def _flush(self) -> None:
         """Everything that arrived in one turn of the loop is one transaction; nobody hears of an answer before it is kept."""
@@ -212,3 +243,38 @@ class Desk:
         for entry in arrived:
             if entry.answer is not None:
                 self._settle(entry.address, first.get(entry.address, entry.answer))
+
+
+MOST = 16
+"""Samples that are asked for at once; servers that give any give so many."""
+
+
+def _together(entries: Sequence[Entry]) -> list[list[Entry]]:
+    """Neighbours of one group, at most `MOST`; the others alone."""
+    groups: list[list[Entry]] = []
+    for e in entries:
+        last = groups[-1] if groups else []
+        if e.group is not None and last and last[0].group == e.group and len(last) < MOST:
+            last.append(e)
+        else:
+            groups.append([e])
+    return groups
+
+
+def _payload(group: Sequence[Entry]) -> Payload:
+    """For several samples without a seed: some servers give every sample the same, and then they are one answer n times."""
+    payload = group[0].payload
+    return payload if len(group) == 1 else {k: v for k, v in payload.items() if k != "seed"} | {"n": len(group)}
+
+
+def _cost(group: Sequence[Entry]) -> Cost:
+    cost = group[0].cost
+    return replace(cost, completion_tokens=sum(e.cost.completion_tokens for e in group)) if len(group) > 1 else cost
+
+
+def _counted(entries: Sequence[Entry], answers: Sequence[Answer]) -> list[Answer]:
+    """With tokens, where the server counted none."""
+    if any(a.prompt_tokens or a.completion_tokens for a in answers):
+        return list(answers)
+    pairs = zip(entries, answers, strict=False)
+    return [(e.free if i else e.cost).counted(a) for i, (e, a) in enumerate(pairs)]

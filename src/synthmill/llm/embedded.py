@@ -18,7 +18,7 @@ from typing import Any
 from synthmill.refusal import Halt, MissingExtra
 
 from . import llama
-from .engine import Payload
+from .engine import Payload, answers_in
 from .known import locate
 from .question import Answer
 
@@ -122,13 +122,7 @@ class Embedded:
                     f"the question is too long for the model's context: {asked} tokens, 'context' is {self._context}"
                 )
             return Answer.failed(f"the engine refused the question: {message[:300]}")
-        choice, usage = said["said"]["choices"][0], said["said"].get("usage") or {}
-        text, tools = choice["message"]["content"], tuple(choice["message"].get("tool_calls") or ())
-        finish, error = str(choice.get("finish_reason") or ""), ""
-        if not text and not tools:
-            error = "the answer is empty" + (": max_tokens was too small for one" if finish == "length" else "")
-        counted = int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0)
-        return Answer(text, finish, *counted, error, False, choice.get("logprobs"), tools)
+        return answers_in(said["said"])[0]
 
 
 def file_of(model: str) -> Path:

@@ -21,7 +21,7 @@ from .question import Answer, canonical
 class _Embeddings(Endpoint):
     """An answer's text is the vector: little-endian float32 in base64, so that the journal keeps it as any text."""
 
-    async def complete(self, payload: Payload) -> Answer:
+    async def complete(self, payload: Payload) -> Answer | list[Answer]:
         status, headers, raw = await self._post("/embeddings", json.dumps(payload).encode())
         if status != 200:
             return self._problem(status, headers, raw, str(payload.get("model")))

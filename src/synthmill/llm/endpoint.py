@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import json
 import os
 import re
@@ -12,19 +12,23 @@ from typing import Any
 
 from synthmill.refusal import Halt, MissingExtra
 
-from .engine import Broken, Busy, Payload
+from .engine import Broken, Busy, Payload, answers_in
 from .question import Answer
 
 _TOO_LONG = re.compile(
     r"context.{0,20}(length|window|size|limit|exceed)|too (long|many tokens)|maximum.{0,12}tokens", re.I
 )
 _DECLINED = re.compile(r"content_filter|content_policy|moderation|safety", re.I)
+_SEVERAL = re.compile(r"(?<![\w-])n(?![\w-])|multiple (choices|completions)|candidates", re.I)
 _SPENT = re.compile(r"insufficient_quota|billing|credit", re.I)
 _SECRET = re.compile(r"\b(sk-|pk-|key-|Bearer )[\w*.-]{4,}")
 
 
 class Endpoint:
-    """One server. key: the variable the secret came from, for sentences; the secret itself is only ever sent."""
+    """One server. key: the variable the secret came from, for sentences; the secret itself is only ever sent.
+
+    several: whether the server answers with several samples, as far as it has shown.
+    """
 
     def __init__(self, base: str, secret: str | None = None, key: str | None = None) -> None:
         try:
@@ -34,17 +38,24 @@ class Endpoint:
         self._http = aiohttp
         self._base, self._secret, self._key = base.rstrip("/"), secret, key
         self._session: Any = None
+        self.several = True
         self.notice: Callable[[int, float], None] = lambda remaining, reset: None
 
-    async def complete(self, payload: Payload) -> Answer:
+    async def complete(self, payload: Payload) -> Answer | list[Answer]:
         body = {k: v for k, v in payload.items() if k != "index"}
         path = "/completions" if "prompt" in body else "/chat/completions"
         status, headers, raw = await self._post(path, json.dumps(body, default=str).encode())
         remaining = headers.get("x-ratelimit-remaining-requests")
         if remaining is not None and remaining.isdigit():
             self.notice(int(remaining), seconds(headers.get("x-ratelimit-reset-requests", "0")) or 0.0)
+        wanted = body.get("n")
         if status == 200:
-            return self._read(raw)
+            found = self._read(raw)
+            self.several = self.several and len(found) >= (wanted or 1)
+            return found[:wanted] if wanted else found[0]
+        if wanted and status in (400, 422) and _SEVERAL.search(_complaint(raw)[0]):
+            self.several = False
+            return []
         return self._problem(status, headers, raw, str(body.get("model")))
 
     async def close(self) -> None:
@@ -79,28 +90,12 @@ class Endpoint:
             cookie_jar=self._http.DummyCookieJar(),
         )
 
-    def _read(self, raw: bytes) -> Answer:
-        """The first choice. Whatever is no answer is worth another try: gateways send pages of their own."""
-        try:
-            said = json.loads(raw)
-            choice = said["choices"][0]
-            message = choice.get("message") or {"content": choice.get("text")}
-            text, usage = _plain(message.get("content")), said.get("usage") or {}
-            counted = int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0)
-        except asyncio.CancelledError:
-            raise
-        except Exception:
-            raise Broken(
-                f"{self._base} answered what is no answer: {self._clean(raw[:80].decode('utf-8', 'replace'))!r}"
-            ) from None
-        finish, tools = str(choice.get("finish_reason") or ""), tuple(message.get("tool_calls") or ())
-        refusal = message.get("refusal") or (
-            "the answer was withheld by a content filter" if finish == "content_filter" else ""
-        )
-        error = f"refused: {refusal}" if refusal else ""
-        if not error and not text and not tools:
-            error = "the answer is empty" + (": max_tokens was too small for one" if finish == "length" else "")
-        return Answer(text, finish, *counted, error, bool(refusal), choice.get("logprobs"), tools)
+    def _read(self, raw: bytes) -> list[Answer]:
+        """At least one. Whatever is no answer is worth another try: gateways send pages of their own."""
+        with contextlib.suppress(LookupError, TypeError, ValueError, AttributeError):
+            if found := answers_in(json.loads(raw)):
+                return found
+        raise Broken(f"{self._base} answered what is no answer: {self._clean(raw[:80].decode('utf-8', 'replace'))!r}")
 
     def _problem(self, status: int, headers: Mapping[str, str], raw: bytes, model: str) -> Answer:
         """What a status means: the question's own error is an Answer, everything else is raised."""
@@ -135,13 +130,6 @@ class Endpoint:
         if self._secret:
             text = text.replace(self._secret, "***")
         return _SECRET.sub(r"\1***", text)[:300]
-
-
-def _plain(content: Any) -> str:
-    """The text of a message: a string, or the text parts of a list."""
-    if isinstance(content, list):
-        return "".join(str(p.get("text", "")) for p in content if isinstance(p, dict))
-    return "" if content is None else str(content)
 
 
 def _complaint(raw: bytes) -> tuple[str, str]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from synthmill.refusal import Refusal, choices
 
@@ -146,6 +149,35 @@ def sha256_of(path: Path, tick: Tick | None = None) -> str:
             if tick:
                 tick(done, total)
     return digest.hexdigest()
+
+
+def named_by_content(model: str) -> str:
+    """A known model's name; for any other file its SHA-256, so that a file swapped for another shares no answers with it.
+
+    A file is read once: its digest is kept in the cache as long as size and time stay. Refuses as `locate` does.
+    """
+    if not is_path(model) and known(model):
+        return model
+    digest = _digest_of(locate(model).resolve())
+    return next((m.name for m in MODELS if m.sha256 == digest), f"gguf sha256:{digest[:32]}")
+
+
+def _digest_of(path: Path) -> str:
+    book, now = folder().parent / "digests.json", path.stat()
+    seen = [now.st_size, now.st_mtime_ns]
+    kept: dict[str, list[Any]] = {}
+    with contextlib.suppress(OSError, ValueError):
+        kept = json.loads(book.read_text("utf-8"))
+    known_as = kept.get(str(path), [])
+    if known_as[:2] == seen:
+        return str(known_as[2])
+    found = sha256_of(path)
+    with contextlib.suppress(OSError):  # only a convenience: without it the file is read again
+        book.parent.mkdir(parents=True, exist_ok=True)
+        new = book.with_name(f"digests.{os.getpid()}.tmp")
+        new.write_text(json.dumps({**kept, str(path): [*seen, found]}), "utf-8")
+        os.replace(new, book)
+    return found
 
 
 def megabytes(size: float) -> str:

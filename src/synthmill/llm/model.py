@@ -8,17 +8,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, fields
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from synthmill.frame import seed_of
+from synthmill.plugins import beside
 from synthmill.refusal import Refusal, choices
 
-from .budget import BYTES_PER_TOKEN, Cost, Prices
+from .budget import BYTES_PER_TOKEN, Cost, Prices, prices_of
 from .channel import Channel, channel_to
 from .desk import Desk, Entry
 from .engine import Engine, Payload
+from .known import named_by_content
 from .question import Answer, Question, asked, canonical
 
+SAMPLING = {"top_k": 40, "top_p": 0.95, "min_p": 0.05}
+"""llama.cpp's own defaults, said aloud."""
 _NAMED: ContextVar[Mapping[str, Any] | None] = ContextVar("the spec's `models:`", default=None)
 
 
@@ -40,7 +46,8 @@ class Model:
     base_url: an OpenAI-compatible endpoint; None: llama.cpp in a child process. key: the NAME of the environment variable
     that holds the key. temperature, top_p, max_tokens: as the API knows them. concurrency: questions out at once (None:
     found out). deadline: seconds for a question, tries included, waiting in line excluded. retries: further tries of one
-    that failed. prices: per million tokens, `{input: ..., output: ...}`; None: not known. completion: a model without a
+    that failed. prices: per million tokens, `{input: ..., output: ...}`, or a table of yours (`budget.prices_of`); None: not known. together:
+    ask several samples of one prompt at once, which pays for the prompt once. completion: a model without a
     chat format; it continues the messages' text. extra: further parameters, passed on as they are. slots, context: of
     the embedded model, answers at once and tokens of each. engine: a function in place of a model, for tests.
     """
@@ -55,6 +62,7 @@ class Model:
     deadline: float = 120.0
     retries: int = 5
     prices: Prices | None = None
+    together: bool = True
     completion: bool = False
     extra: dict[str, Any] = field(default_factory=dict)
     slots: int = 8
@@ -65,6 +73,7 @@ class Model:
         self._desk: Desk | None = None
         self._stage = ""
         self._way: Channel | None = None
+        self._file: str | None = None
         if self.key is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", self.key):
             raise Refusal("model: key: expected the name of an environment variable that holds the key, such as "
                           "OPENAI_API_KEY; what is given is no such name (and is not repeated here)")  # fmt: skip
@@ -101,7 +110,10 @@ class Model:
         for key in given:
             if key not in known:
                 raise ValueError(f"unknown key '{key}' of a model; {choices(key, known)}")
-        return dict(given)
+        given = dict(given)
+        if isinstance(given.get("prices"), str):
+            given["prices"] = prices_of(beside(Path(given["prices"])), str(given.get("model", cls.model)))
+        return given
 
     def check(self, at: str) -> None:
         """Raises Refusal where asking could only fail: the key's variable is not set, the model's file or a library is not
@@ -119,6 +131,7 @@ class Model:
     def open(self, desk: Desk, stage: str) -> None:
         """From now on through this desk; what is spent is booked under `stage`."""
         self._desk, self._stage = desk, stage
+        desk.priced(self.model, self.prices)
 
     def ask(self, questions: Sequence[Question]) -> list[Answer]:
         """Answers in the order of the questions; what went wrong with one is in its `error`. Blocks; thread-safe.
@@ -128,20 +141,36 @@ class Model:
         """
         if self._desk is None:
             self._desk = Desk()
-        return self._desk.ask(self._channel, [self._entry(q) for q in questions], self.deadline, self.retries)
+        entries = [self._entry(q) for q in questions]
+        if self.together:
+            for before, e, (p, q) in zip(entries, entries[1:], pairwise(questions), strict=False):
+                if not e.fixed and _sampled_again(p, q):
+                    e.group = before.group = id(before) if before.group is None else before.group
+        return self._desk.ask(self._channel, entries, self.deadline, self.retries)
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """What is sent with every question, and decides its answer."""
+        """What is sent with every question, and decides its answer. With a model on this machine nothing is left to its engine's
+        own defaults, which are no part of an address and may change."""
         given = {"temperature": self.temperature, "top_p": self.top_p, "max_tokens": self.max_tokens}
-        return {k: v for k, v in given.items() if v is not None} | self.extra
+        own = SAMPLING if self._is_embedded else {}
+        return own | {k: v for k, v in given.items() if v is not None} | self.extra
+
+    @property
+    def identity(self) -> str:
+        """What its answers are kept under: its name, or the content of its file where a name may be anything."""
+        if not self._is_embedded:
+            return self.model
+        if self._file is None:
+            self._file = named_by_content(self.model)
+        return self._file
 
     def _entry(self, q: Question) -> Entry:
         import hashlib
 
         parameters = {**self.parameters, **q.parameters}
         decides = asked(
-            self.model, parameters | ({"completion": True} if self.completion else {}), q.messages, q.seed, q.index
+            self.identity, parameters | ({"completion": True} if self.completion else {}), q.messages, q.seed, q.index
         )
         text = canonical(decides)
         payload: Payload = {"model": self.model, **parameters, "index": q.index}
@@ -155,6 +184,10 @@ class Model:
         )
         fixed = parameters.get("temperature") == 0
         return Entry(hashlib.sha256(text).hexdigest(), text, payload, self.model, self._stage, cost, fixed)
+
+    @property
+    def _is_embedded(self) -> bool:
+        return self.base_url is None and not self._is_stub
 
     @property
     def _is_stub(self) -> bool:
@@ -202,3 +235,13 @@ class Model:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self.__post_init__()
+
+
+def _sampled_again(one: Question, other: Question) -> bool:
+    """Does the second differ from the first only in being the next sample?"""
+    return (
+        other.index == one.index + 1
+        and other.seed == one.seed
+        and other.messages == one.messages
+        and other.parameters == one.parameters
+    )
