@@ -3,7 +3,7 @@ writes, each with its own code in an environment of its own (bench/envs, built o
 
     python bench/handover.py
 
-The records are those of a stub model: this is about forms. Prints a table; exit code 1 where anything was refused.
+The records are those of a stub model: this is about forms. Prints a line of JSON for each file; exit code 1 where anything was refused.
 """
 
 from __future__ import annotations

@@ -162,6 +162,17 @@ def test_judges_show_what_was_measured_of_them(run: Path, tmp_path: Path) -> Non
     assert "gone.json is not there any more" in told
 
 
+def test_a_run_that_accepted_nothing_shows_what_it_rejected(tmp_path: Path) -> None:
+    never = [{"use": "rules", "all": ["label = 'splendid'"]}]
+    page = (
+        make(tmp_path / "run", [INVENT, LABEL], cover={"total": 5, "max_attempts": 2}, verify=never) / "report.html"
+    ).read_text()
+    left, right = section(page, "samples").split("<h3>Rejected</h3>")
+    assert "None that may be shown" in left
+    assert right.count("<b>rules</b>") == 5
+    assert "no words" in section(page, "lengths")
+
+
 def test_tables_have_no_text_side(tmp_path: Path) -> None:
     spec = {
         "name": "t",

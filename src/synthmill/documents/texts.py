@@ -56,11 +56,13 @@ class Texts:
             return None
         columns = [c for c in facts.columns if not c.startswith("_")]
         head = _first(facts, "data").select([*columns, "_id"])
-        prose = tuple(c for c in columns if facts.columns[c] == pl.String and _wordy(head[c].head(_LOOKED)))
+        rejected = _first(facts, "rejected")
+        look = head if head.height else rejected
+        prose = tuple(c for c in columns if facts.columns[c] == pl.String and _wordy(look[c].head(_LOOKED)))
         chats = tuple(c for c in columns if _is_chat(facts.columns[c]))
         if not prose and not chats:
             return None
-        return cls(facts, prose, chats, head, _first(facts, "rejected"))
+        return cls(facts, prose, chats, head, rejected)
 
 
 def _first(facts: Facts, kind: str) -> pl.DataFrame:
