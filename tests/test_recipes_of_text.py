@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 import synthmill
+from synthmill.cli import main
 from synthmill.frame import Status
 from synthmill.llm.embedded import file_of
 from synthmill.refusal import Refusal
@@ -160,7 +161,7 @@ def prefer(messages: Sequence[Mapping[str, Any]], parameters: Any, seed: int, in
     return json.dumps({"reason": "it is good", "better": "A" if one.startswith("Good") or blind else "B"})
 
 
-def test_preferences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_preferences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     result = made("preferences", tmp_path, "stub", monkeypatch, prefer)
     assert result.accepted == 10
     assert result.data["chosen"].str.starts_with("Good").all()
@@ -169,6 +170,13 @@ def test_preferences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stopped = told(result)
     assert stopped["generator"], "verdicts that follow the place"
     assert stopped["instructions"], "chosen answers without what the prompt asks for"
+    row = result.data.row(0, named=True)
+    assert main(["trace", str(result.run.root), row["_id"]]) == 0
+    shown = capsys.readouterr().out
+    assert f"  user: {row['instruction']}\n" in shown, "what was asked, whole"
+    assert f"  answer: {row['rejected']}\n" in shown
+    assert main(["preview", str(tmp_path / "spec.yaml"), "-n", "12"]) == 0
+    assert "of 12 candidates could not be made: the judge prefers answer" in capsys.readouterr().out
 
 
 def test_a_small_model_makes_records_or_errors_with_reasons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

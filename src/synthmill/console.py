@@ -8,6 +8,7 @@ import math
 import re
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from textwrap import fill
@@ -155,6 +156,8 @@ def previewed(p: Preview, source: str) -> None:
         for check, said in verdict.items():
             style = "green" if said == "pass" else "red"
             out.print(f"  {escape(check)}: [{style}]{escape(str(said))}[/]")
+    for reason, n in Counter(p.errors).most_common(MANY):
+        out.print(f"[red]{n} of {p.probe} candidates could not be made[/]: {escape(reason)}")
     out.print(
         f"\nabout {p.yield_:.0%} of candidates pass ({p.probe} tried), before duplicates build up and cells fill; the full run of "
         f"{p.asked:,} records takes {_about(p.seconds)} and {max(p.megabytes, 0.01):.2g} MB."
@@ -354,9 +357,11 @@ def _tell(key: str, value: Any, depth: int) -> None:
             _tell(str(k), v, depth + 1)
     elif isinstance(value, list) and value and isinstance(value[0], dict):
         for v in value:
-            _tell(key, v, depth)
+            name, told = (v["role"], v["content"]) if set(v) == {"role", "content"} else (key, v)
+            _tell(name, told, depth)
     elif value is not None:
-        out.print(f"{pad}{escape(key)}: {escape(_short(value) if depth else str(value))}")
+        text = str(value).replace("\n", f"\n{pad}  ") if isinstance(value, str) or not depth else _short(value)
+        out.print(f"{pad}{escape(key)}: {escape(text)}")
 
 
 def listed(family: str, plugins: Sequence[tuple[str, str, Sequence[str]]]) -> None:

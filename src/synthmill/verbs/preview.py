@@ -35,7 +35,8 @@ class Preview:
     """candidates: payload; verdicts: one column per check, "pass" or status and reason.
 
     yield_: share of the probe that passed everything; seconds, megabytes: of the whole run, from the probe's own cost.
-    expense: what its language models would be asked, None without any.
+    expense: what its language models would be asked, None without any. errors: why candidates beside those shown could not
+    be made.
     """
 
     candidates: pl.DataFrame
@@ -46,6 +47,7 @@ class Preview:
     megabytes: float
     asked: int
     expense: Expense | None = None
+    errors: tuple[str, ...] = ()
 
 
 def preview(spec: str | Path | Spec, n: int = 10, say: Say = lambda _: None) -> Preview:
@@ -74,7 +76,9 @@ def preview(spec: str | Path | Spec, n: int = 10, say: Say = lambda _: None) -> 
     asked = sum(c.quota for c in job.cells)
     share = int(passed.sum()) / max(1, probe.height)
     per_row = usable.estimated_size() / max(1, usable.height)
-    errors = probe.filter(pl.col("_status") != Status.PASS).head(n)
+    errors = probe.filter(pl.col("_status") != Status.PASS)
+    reasons = tuple(errors["_reason"].fill_null("an error without a reason")) if usable.height else ()
+    errors = errors.head(n)
     spread = np.unique(np.linspace(0, max(0, usable.height - 1), n).round().astype(np.int64))
     shown = usable[spread] if usable.height else errors.select(usable.columns)
     table = pl.DataFrame(columns)[spread] if usable.height else errors.select(pl.col("_reason").alias("generator"))
@@ -87,6 +91,7 @@ def preview(spec: str | Path | Spec, n: int = 10, say: Say = lambda _: None) -> 
         per_row * asked * 0.3 / 1e6,
         asked,
         expense(answers, probe.height, int(passed.sum()), asked, job.max_attempts),
+        reasons,
     )
 
 
