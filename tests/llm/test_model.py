@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+import synthmill
 from synthmill.llm.budget import Prices
 from synthmill.llm.model import Model, named
 from synthmill.llm.question import Answer, Question
 from synthmill.plugins import _read
 from synthmill.refusal import Halt, Refusal
+from synthmill.spec import parse_spec
 
 
 def questions(n: int, seed: int = 1) -> list[Question]:
@@ -198,3 +200,14 @@ def test_a_model_on_this_machine_says_how_it_samples() -> None:
     assert Model(extra={"min_p": 0}).parameters["min_p"] == 0
     assert "top_k" not in Model(base_url="http://x/v1").parameters
     assert "top_k" not in Model("stub").parameters
+
+
+def test_another_file_is_another_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    file = tmp_path / "one.gguf"
+    spec = {"name": "t", "cover": {"total": 1}, "generate": {"use": "writers:Writer", "model": str(file)}}
+    digests = []
+    for content in (b"GGUF and so on", b"GGUF and so no", b"GGUF and so on"):
+        file.write_bytes(content)
+        digests.append(synthmill.check(parse_spec(spec)).digest)
+    assert digests[0] == digests[2] != digests[1]
