@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ import yaml
 import synthmill
 from synthmill import console
 from synthmill.refusal import Refusal, choices
-from synthmill.spec import parse_spec
 
 HERE = Path(__file__).resolve().parent
 SOURCES = {"document-qa": "documents", "self-instruct": "seeds", "preferences": "seeds"}
@@ -45,7 +45,11 @@ def own(given: argparse.Namespace) -> dict[str, Any]:
     whole: dict[str, Any] = yaml.safe_load((HERE / given.recipe / "spec.yaml").read_text("utf-8"))
     shipped = whole["generate"][SOURCES[given.recipe]]
     whole = _replaced(whole, shipped, str(Path(given.source).resolve()))
-    whole |= {"name": f"own-{given.recipe}", "decontaminate": [str(Path(f).resolve()) for f in given.not_in]}
+    whole |= {
+        "name": f"own-{given.recipe}",
+        "base": str(HERE / given.recipe),
+        "decontaminate": [str(Path(f).resolve()) for f in given.not_in],
+    }
     if given.records is not None:
         whole["cover"]["total"] = given.records
     said = {"model": given.model, "base_url": given.base_url, "key": given.key}
@@ -66,12 +70,15 @@ def main() -> int:
     given = options()
     try:
         whole = own(given)
-        spec = parse_spec(whole)
-        synthmill.check(spec)
+        written = yaml.safe_dump(whole, sort_keys=False, allow_unicode=True)
+        with tempfile.TemporaryDirectory() as name:
+            tried = Path(name) / "spec.yaml"
+            tried.write_text(written, "utf-8")
+            synthmill.check(tried)
         out = Path(given.out or f"runs/{whole['name']}")
         file = out.with_name(f"{out.name}.yaml")
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(yaml.safe_dump(whole, sort_keys=False, allow_unicode=True), "utf-8")
+        file.write_text(written, "utf-8")
         with console.watching(False) as observer:
             result = synthmill.make(file, out, observer=observer)
     except Refusal as e:

@@ -84,28 +84,34 @@ def told(result: Result) -> dict[str, int]:
     return {name: t[Status.FAIL] + t[Status.ERROR] for name, t in tally}
 
 
+def following(text: str, words: str) -> str:
+    return " ".join(text.split(words)[1].strip(" ,.").split()[:4]).strip(" ,.")
+
+
 def ask_of_documents(messages: Sequence[Mapping[str, Any]], parameters: Any, seed: int, index: int) -> str:
-    """Questions on the numbered sentences; in turn sound, contaminated, unproven, on 'the passage', and not in the text."""
+    """Questions on the numbered sentences; in turn sound, contaminated, unproven, on 'the passage', and circular."""
     said = str(messages[1]["content"])
     if "Does the text answer this question?" in said:
-        words = said.split("that begins with '")[-1].split("'")[0] if "that begins with" in said else ""
-        return json.dumps({"answerable": "yes", "reply": " ".join(words.split())})
+        passage, question = " ".join(said.split()).split(" Question: ")
+        return json.dumps(
+            {"answerable": "yes", "reply": following(passage, question.split("after '")[1].split("'")[0])}
+        )
     numbered = re.findall(r"(?m)^\[(\d+)\] ((?:.|\n(?!\[\d|\n))+)", said)
     long = [(int(k), " ".join(s.split())) for k, s in numbered if len(s.split()) > 12]
     if not long:
         return "nothing to ask"
     k, sentence = long[seed % len(long)]
     first = " ".join(sentence.split()[:4]).strip(",.")
-    answer, question = first, f"Which statement is it, number {seed % 9973}, that begins with '{first}'?"
+    answer, question = following(sentence, first), f"Which words, asked {seed % 9973} times, come after '{first}'?"
     kind = seed % 5
     if kind == 1:
-        question = (
-            items("document-qa", "evaluation.jsonl")[seed % 6]["question"][:-1] + f", that begins with '{first}'?"
-        )
+        question = items("document-qa", "evaluation.jsonl")[seed % 6]["question"][:-1] + f", after '{first}'?"
     elif kind == 2:
         answer = "something else entirely"
     elif kind == 3:
-        question = f"What does the passage say that begins with '{first}'?"
+        question = f"What does the passage say after '{first}'?"
+    elif kind == 4:
+        answer = first
     return json.dumps({"evidence": [k], "question": question, "answer": answer})
 
 
@@ -119,7 +125,7 @@ def test_document_qa(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert row["answer"].lower() in " ".join(" ".join(row["evidence"]).split()).lower()
         assert not any(e["question"][:-1] in row["question"] for e in items("document-qa", "evaluation.jsonl"))
     stopped = told(result)
-    assert all(stopped[c] for c in ("generator", "format.2", "decontaminate")), stopped
+    assert all(stopped[c] for c in ("generator", "program", "format.2", "decontaminate")), stopped
     story = synthmill.trace(result.run.root, result.data["_id"][0])
     assert "First choose the sentence" in json.dumps(story, default=str)
 
