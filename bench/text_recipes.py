@@ -20,8 +20,8 @@ import polars as pl
 import yaml
 
 import synthmill
+from synthmill.exchange.agreement import wilson
 from synthmill.frame import Status
-from synthmill.verbs.expense import wilson
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTE = (
@@ -83,9 +83,9 @@ def page(results: list[dict[str, Any]], note: str) -> str:
     lines = ["# The recipes of text with a small model", "", note, "",
              "| recipe | texts | accepted | candidates | yield (95%) | tokens in, out | stopped by |", "|---|---|---|---|---|---|---|"]  # fmt: skip
     for r in results:
-        low, _, high = wilson(r["accepted"], r["candidates"])
+        share = wilson(r["accepted"], r["candidates"])
         by = ", ".join(f"{c} {f + e}{f' ({e} errors)' if e else ''}" for c, f, e in r["funnel"])
-        yield_ = f"{r['accepted'] / r['candidates']:.0%} ({low:.0%} to {high:.0%})"
+        yield_ = f"{share['value']:.0%} ({share['low']:.0%} to {share['high']:.0%})"
         lines.append(f"| {r['name']} | {r['texts']} | {r['accepted']} of {r['asked']} | {r['candidates']} | {yield_} | {r['tokens'][0]:,}, {r['tokens'][1]:,} | {by} |")  # fmt: skip
     for r in results:
         lines += ["", f"## {r['name']}", "", "Why candidates were stopped:", ""]
