@@ -66,11 +66,10 @@ def run(name: str, given: argparse.Namespace, work: Path) -> dict[str, Any]:
     manifest = made.run.manifest
     checks = manifest["checks"]
     stopped = [(checks[r["_check"] or 0], r["_reason"]) for f in parts for r in f.iter_rows(named=True) if r["_status"] in (Status.FAIL, Status.ERROR)]  # fmt: skip
-    spent = manifest.get("spending") or []
     shown = [{c: v for c, v in row.items() if c[0] != "_"} for row in made.data.head(3).iter_rows(named=True)]
     return {"name": name, "texts": Path(source).name, "model": whole["models"], "asked": given.records or made.accepted, "accepted": made.accepted,
             "candidates": made.accepted + sum(f.height for f in parts), "funnel": funnel(manifest), "reasons": stopped,
-            "tokens": [sum(s[f"{k}_tokens"] for s in spent) for k in ("prompt", "completion")], "seconds": seconds, "examples": shown}  # fmt: skip
+            "seconds": seconds, "examples": shown}  # fmt: skip
 
 
 def funnel(manifest: dict[str, Any]) -> list[tuple[str, int, int]]:
@@ -81,12 +80,12 @@ def funnel(manifest: dict[str, Any]) -> list[tuple[str, int, int]]:
 
 def page(results: list[dict[str, Any]], note: str) -> str:
     lines = ["# The recipes of text with a small model", "", note, "",
-             "| recipe | texts | accepted | candidates | yield (95%) | tokens in, out | stopped by |", "|---|---|---|---|---|---|---|"]  # fmt: skip
+             "| recipe | texts | accepted | candidates | yield (95%) | stopped by |", "|---|---|---|---|---|---|"]  # fmt: skip
     for r in results:
         share = wilson(r["accepted"], r["candidates"])
         by = ", ".join(f"{c} {f + e}{f' ({e} errors)' if e else ''}" for c, f, e in r["funnel"])
         yield_ = f"{share['value']:.0%} ({share['low']:.0%} to {share['high']:.0%})"
-        lines.append(f"| {r['name']} | {r['texts']} | {r['accepted']} of {r['asked']} | {r['candidates']} | {yield_} | {r['tokens'][0]:,}, {r['tokens'][1]:,} | {by} |")  # fmt: skip
+        lines.append(f"| {r['name']} | {r['texts']} | {r['accepted']} of {r['asked']} | {r['candidates']} | {yield_} | {by} |")  # fmt: skip
     for r in results:
         lines += ["", f"## {r['name']}", "", "Why candidates were stopped:", ""]
         lines += [f"* {c}: {_cell(w)}" for c, w in r["reasons"]]
