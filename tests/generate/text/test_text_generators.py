@@ -102,6 +102,24 @@ def test_document_qa_by_sentence(document: str, values: dict[str, Any], error: s
 
 
 @pytest.mark.parametrize(
+    ("answer", "named", "left"),
+    [
+        ("Anna Kern", [1, 3], [1]),
+        ("Anna Kern", [3, 1], [1]),
+        ("in 1894 and closed in 1967", [1, 3], [1, 3]),
+        ("no", [1, 3], [1, 3]),
+    ],
+)
+def test_evidence_that_adds_nothing_to_the_proof_is_left_out(
+    document: str, answer: str, named: list[int], left: list[int]
+) -> None:
+    speak = said(question="What of the bridge over the Elm?", answer=answer, evidence=named)
+    frame = made("document_qa", speak, n=1, documents=document)
+    sentences = [f"{s}." for s in PASSAGE.rstrip(".").split(". ")]
+    assert frame["evidence"].to_list() == [[sentences[k - 1] for k in left]]
+
+
+@pytest.mark.parametrize(
     ("quotation", "found"),
     [("built  in 1894 by ANNA KERN", "built in 1894 by Anna Kern"), ("built in 1895 by Anna Kern", None)],
 )
@@ -200,7 +218,10 @@ def test_preference_in_pairs(first: str, swapped: str, error: str | None) -> Non
 
 
 def test_preference_keeps_what_an_answer_has_to_fulfil(tmp_path: Path) -> None:
-    checks = [[{"id": "no_comma"}], [{"id": "number_words", "num_words": 9}, {"id": "number_words", "relation": "at most"}]]
+    checks = [
+        [{"id": "no_comma"}],
+        [{"id": "number_words", "num_words": 9}, {"id": "number_words", "relation": "at most"}],
+    ]
     lines = [json.dumps({"instruction": f"Say {i}", "checks": c, "other": 1}) for i, c in enumerate(checks)]
     (tmp_path / "prompts.jsonl").write_text("\n".join(lines))
 

@@ -148,7 +148,11 @@ class _Qa(Form):
     def read(self, text: str) -> Values:
         values = super().read(text)
         names = [c for c in values if c.startswith("evidence")]
-        found = [self._found(e, p) for c, p in zip(names, self.passages, strict=True) for e in dict.fromkeys(values[c])]
+        found = [
+            e
+            for c, p in zip(names, self.passages, strict=True)
+            for e in _needed([self._found(e, p) for e in dict.fromkeys(values[c])], values["answer"])
+        ]
         return {"question": values["question"], "answer": values["answer"], "evidence": found}
 
     def _found(self, evidence: int | str, passage: str) -> str:
@@ -158,6 +162,17 @@ class _Qa(Form):
         if place is None:
             raise Unread(f"the evidence '{evidence[:80]}' is not in the passage, word for word")
         return passage[place[0] : place[1]]
+
+
+def _needed(found: list[str], answer: str) -> list[str]:
+    """Without quotations that add no word of the answer; models like to name a sentence too many. One stays."""
+    if overlap(answer, "") == 1:
+        return found
+    for piece in reversed(found):
+        rest = [e for e in found if e != piece]
+        if rest and overlap(answer, " ".join(rest)) >= overlap(answer, " ".join(found)) > 0:
+            found = rest
+    return found
 
 
 def _numbered(pieces: Sequence[Sequence[str]]) -> list[str]:
