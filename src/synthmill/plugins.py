@@ -213,10 +213,14 @@ FAMILIES = ("generate", "verify", "filter", "monitor", "measure")
 
 
 def known(family: str) -> list[str]:
-    """Names that `use:` accepts in a family, from the folder itself."""
+    """Names that `use:` accepts in a family, from the folder itself. A folder is a plugin too where its `__init__` holds one."""
     package = importlib.import_module(f"synthmill.{family}")
     names = pkgutil.walk_packages(package.__path__, package.__name__ + ".")
-    found = (m.name.removeprefix(package.__name__ + ".") for m in names if not m.ispkg)
+    found = (
+        m.name.removeprefix(package.__name__ + ".")
+        for m in names
+        if not m.ispkg or _public(importlib.import_module(m.name))
+    )
     return sorted(n for n in found if not any(part.startswith("_") for part in n.split(".")))
 
 
@@ -235,14 +239,16 @@ def find(family: str, use: str, at: str = "") -> type:
 
 
 def public_class(module: Any) -> type:
-    public = [
-        v
-        for n, v in vars(module).items()
-        if inspect.isclass(v) and v.__module__ == module.__name__ and not n.startswith("_")
-    ]
+    public = _public(module)
     if len(public) != 1:
         raise Refusal(f"{module.__name__}: one public class expected, found {[c.__name__ for c in public]}")
     return public[0]
+
+
+def _public(module: Any) -> list[type]:
+    """Its own classes whose names do not start with `_`; what it imports is not its own."""
+    own = (v for n, v in vars(module).items() if not n.startswith("_"))
+    return [v for v in own if inspect.isclass(v) and v.__module__ == module.__name__]
 
 
 _FOLDER: ContextVar[Path] = ContextVar("folder of the spec", default=Path("."))

@@ -14,6 +14,8 @@ from synthmill.tables import boost, scores
 from synthmill.tables.encode import NUMERIC, Encoded, Floats, Ints, codes, encode, features, numbers
 from synthmill.tables.interval import UNKNOWN, Estimate, entities, measured, resamples, seeds
 
+from ._arms import MEASURES, Arms, at_most, macro_auc, mixed, repeated
+
 _TRAIN = 100_000
 _HOLDOUT = 20_000
 
@@ -33,7 +35,7 @@ class Utility:
     """
 
     alone: bool = False
-    measures: ClassVar[tuple[str, ...]] = ("real", "synthetic", "blend", "oversampled", "gap", "blend_gain")
+    measures: ClassVar[tuple[str, ...]] = MEASURES
     references: ClassVar[tuple[str, ...]] = ("independent", "fresh")
     as_made: ClassVar[bool] = True
 
@@ -45,14 +47,8 @@ class Utility:
         synthetic = [task.score(t) for t in task.made]
         if self.alone:
             return [task.measured("synthetic", synthetic)]
-        real, again, blend = task.score(task.train), task.score(task.oversampled), task.score(task.blend)
-        gaps = [real - s for s in synthetic]
-        gain = blend - (again if again.value > real.value else real)
-        if evidence.reference == "independent":  # the real rows are no floor of their own arms
-            real = again = synthetic[0]
-        arms = {"real": real, "blend": blend, "oversampled": again, "blend_gain": gain}
-        out = [task.measured("synthetic", synthetic), task.measured("gap", gaps)]
-        return [*out, *(task.measured(name, [e]) for name, e in arms.items())]
+        arms = Arms(task.score(task.train), synthetic, task.score(task.blend), task.score(task.oversampled))
+        return arms.measures(evidence.reference, task.measured)
 
 
 def _unknown(evidence: Evidence) -> str:
@@ -76,11 +72,10 @@ class _Task:
         assert e.target is not None
         self.rng, self.numeric = e.rng("utility"), e.schema[e.target].kind in NUMERIC
         made = seeds(e)
-        mixed = e.blend if e.blend is not None else _stack(e.train, e.synthetic)
         names = e.schema.modelled
-        frames = [e.holdout.filter(e.holdout[e.target].is_not_null()), e.train, *made, mixed]
+        frames = [e.holdout.filter(e.holdout[e.target].is_not_null()), e.train, *made, mixed(e)]
         limits = [_HOLDOUT, *[_TRAIN] * (len(frames) - 1)]
-        frames = [self._at_most(f, limit) for f, limit in zip(frames, limits, strict=True)]
+        frames = [at_most(f, limit, self.rng) for f, limit in zip(frames, limits, strict=True)]
         self.groups = entities(frames[0], e.entity)
         coded = encode([f.select(names) for f in frames], e.schema)
         x, self.categories = features(coded, [n for n in names if n != e.target], e.schema)
@@ -90,11 +85,6 @@ class _Task:
         self.classes = [] if self.numeric else [int(c) for c in np.unique(self.truth)]
         self.w = resamples(self.groups, self.rng)
 
-    def _at_most(self, frame: pl.DataFrame, rows: int) -> pl.DataFrame:
-        if frame.height <= rows:
-            return frame
-        return frame[np.sort(self.rng.permutation(frame.height)[:rows])]
-
     def _targets(self, columns: Sequence[pl.Series], coded: Sequence[Encoded]) -> list[Floats | Ints]:
         return [numbers(c) for c in columns] if self.numeric else list(codes(columns)[0])
 
@@ -102,8 +92,7 @@ class _Task:
     def oversampled(self) -> tuple[Floats, Floats | Ints]:
         """Train rows, each as often as the blend's size asks, the remainder at random."""
         x, y = self.train
-        whole, rest = divmod(len(self.blend[0]), max(1, len(x)))
-        at = np.concatenate([np.tile(np.arange(len(x)), whole), np.sort(self.rng.permutation(len(x))[:rest])])
+        at = repeated(len(x), len(self.blend[0]), self.rng)
         return x[at], y[at]
 
     def score(self, table: tuple[Floats, Floats | Ints]) -> Estimate:
@@ -115,22 +104,10 @@ class _Task:
             guess = boost.regress(x, y.astype(np.float64), self.categories, self.holdout[0])
             return Estimate(scores.r_squared(self.truth.astype(np.float64), guess, self.w), n)
         p = boost.classify(x, y.astype(np.int64), self.categories, self.holdout[0], self.classes)
-        judged = range(len(self.classes)) if len(self.classes) > 2 else [1]
-        each = np.stack([self._auc(p[:, j], self.classes[j]) for j in judged])
-        each = np.where(np.isfinite(each), each, each[:, :1])  # a resample without a class tells of the others only
-        return Estimate(each.mean(axis=0), n)
-
-    def _auc(self, score: Floats, label: int) -> Floats:
-        yes = self.truth == label
-        return scores.auc(score[yes], score[~yes], self.w[:, yes], self.w[:, ~yes])
+        return Estimate(macro_auc(self.truth.astype(np.int64), p, self.classes, self.w), n)
 
     def measured(self, name: str, estimates: Sequence[Estimate]) -> Measure:
         difference = name in ("gap", "blend_gain")
         span = (-np.inf, np.inf if difference else 1.0) if self.numeric else (-1.0 if difference else 0.0, 1.0)
         detail: dict[str, Any] = {"score": "R2" if self.numeric else "AUC"}
         return measured(name, estimates, "lower" if name == "gap" else "higher", span, detail)
-
-
-def _stack(train: pl.DataFrame, synthetic: pl.DataFrame) -> pl.DataFrame:
-    shared = [c for c in train.columns if c in synthetic.columns]
-    return pl.concat([train.select(shared), synthetic.select(shared)], how="vertical_relaxed")
