@@ -82,7 +82,7 @@ def test_an_error_of_the_endpoint_is_not_repaired() -> None:
 
 def test_an_answer_that_was_cut_off_is_none() -> None:
     frame, _ = invented(Answer(GOOD, "length", 1, 7), Answer(GOOD, "length", 1, 7))
-    assert frame["_error"].to_list() == ["the answer was cut off after 7 tokens"]
+    assert frame["_error"].to_list() == ["the answer was cut off after 7 tokens; it has to be shorter"]
 
 
 def test_without_structured_output_the_prompt_alone_tells_the_form() -> None:
