@@ -214,7 +214,9 @@ def _outcome(answer: Answer, task: Task) -> Outcome:
     if answer.error:
         return Outcome(None, answer, answer.error)
     if answer.finish == "length":
-        return Outcome(None, answer, f"the answer was cut off after {answer.completion_tokens} tokens; it has to be shorter")
+        return Outcome(
+            None, answer, f"the answer was cut off after {answer.completion_tokens} tokens; it has to be shorter"
+        )
     try:
         values = task.shape.read(answer.text)
     except Unread as e:
