@@ -25,7 +25,7 @@ ORDER = (
     ("line", "prepare", "accounts", "documents", "exchange", "lab"),
     ("verbs",),
     ("console",),
-    ("experiments", "tracing", "handing", "language", "openmodels"),
+    ("experiments", "tracing", "handing", "language", "openmodels", "judging"),
     ("cli",),
 )
 """A room may import its own level and those above it in this list. `__init__` opens doors by name and imports nothing."""

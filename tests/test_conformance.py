@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 from synthmill.cells import Bin, Cell, grid
 from synthmill.conformance import check_check, check_generator, check_metric, check_monitor
 from synthmill.data import adult
+from synthmill.llm.model import Model
 from synthmill.plugins import FAMILIES, Evidence, Request, Verdicts, build, find, known
 from synthmill.real import Real, from_frame
 
@@ -23,6 +24,11 @@ def simulate(parameters: dict[str, Any], seed: int) -> dict[str, Any]:
 
 def adults_only(row: dict[str, Any]) -> bool:
     return bool(row["age"] >= 17)
+
+
+def prose_first(messages: Any, *_: Any) -> str:
+    """A judge that prefers whatever mill stands by a river."""
+    return '{"better": "%s"}' % ("A" if "The mill" in messages[-1]["content"].split("[ANSWER B")[0] else "B")
 
 
 TEXT: dict[str, dict[str, Any]] = {
@@ -51,11 +57,20 @@ CONFIG: dict[str, dict[str, Any]] = {
     "filter.language": {"languages": ["en"]},
     "filter.unique": {"columns": ["id"]},
     "measure.fairness": {"sensitive": ["sex"]},
+    "measure.judging": {"file": str(Path(__file__).parent / "measure" / "judge_check.json")},
     "verify.constraints": {
         "all": [{"inequality": ["capital_loss", "fnlwgt"]}, {"combinations": ["sex", "relationship"]}]
     },
     "verify.format": {"columns": ["note"]},
     "verify.instructions": {"column": "note", "all": [{"id": "no_comma"}]},
+    "verify.judge": {"model": "stub", "question": None, "answer": "note", "threshold": 0},
+    "verify.prefer": {
+        "model": Model("stub", engine=prose_first),
+        "reasons": False,
+        "chosen": "one",
+        "rejected": "two",
+        "question": None,
+    },
     "verify.program": {"function": "test_conformance:adults_only"},
     "verify.rules": {"all": ["age >= 17"]},
 }
@@ -129,6 +144,12 @@ TEXT: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {"evidence": "the miller keeps a small engine", "source": PROSE},
         {"evidence": "no engine at all", "source": PROSE},
     ),
+    "claims": (
+        {"answer": "The mill stands by the river.", "context": PROSE},
+        {"answer": "It was built in 1790.", "context": PROSE},
+    ),
+    "judge": ({"note": PROSE}, {"note": ""}),
+    "prefer": ({"one": PROSE, "two": "x"}, {"one": "x", "two": PROSE}),
     "format": ({"note": PROSE}, {"note": "Dear [insert name]"}),
     "instructions": ({"note": PROSE}, {"note": "one, two"}),
     "language": ({"note": PROSE}, {"note": "Die Mühle steht am Fluss und dreht sich den ganzen Tag."}),

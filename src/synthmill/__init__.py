@@ -24,6 +24,7 @@ _DOORS = {
     "take_back": "verbs.review",
     "evaluate": "verbs.score",
     "audit": "verbs.audit",
+    "judge_check": "verbs.judge_check",
     "collapse": "verbs.collapse",
     "blend_sweep": "verbs.sweep",
     "fit": "verbs.fit",

@@ -1,4 +1,4 @@
-"""The command line of language models: the journal of their answers, and open models."""
+"""The command line of language models: the journal of their answers, judges, and open models."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import sys
 from typing import Any
 
+from .judging import judging
 from .openmodels import open_models
 
 
@@ -25,6 +26,7 @@ def language(verbs: Any, verb: Any, outs: Any) -> None:
     p.add_argument("--days", type=float, help="only what is older than so many days")
 
     open_models(verbs, verb)
+    judging(verbs, verb)
 
 
 def _journal(a: argparse.Namespace) -> None:

@@ -62,19 +62,26 @@ class Choice:
 
 @dataclass(frozen=True)
 class Whole:
-    """A whole number."""
+    """A whole number. unsure: it may be null, where whoever is asked cannot tell."""
 
     about: str
     low: int
     high: int
+    unsure: bool = False
 
     def schema(self) -> dict[str, Any]:
-        return {"type": "integer", "minimum": self.low, "maximum": self.high}
+        return {
+            "type": ["integer", "null"] if self.unsure else "integer",
+            "minimum": self.low,
+            "maximum": self.high,
+        }
 
     def shown(self) -> str:
-        return f"<{self.about}, {self.low} to {self.high}>"
+        return f"<{self.about}, {self.low} to {self.high}{', or null' if self.unsure else ''}>"
 
-    def read(self, value: Any, name: str) -> int:
+    def read(self, value: Any, name: str) -> int | None:
+        if value is None and self.unsure:
+            return None
         number = int(value) if isinstance(value, str) and re.fullmatch(r"-?\d+", value.strip()) else value
         if isinstance(number, bool) or not isinstance(number, int) or not self.low <= number <= self.high:
             raise Unread(f"'{name}' is {value!r}, not a whole number from {self.low} to {self.high}")
