@@ -45,7 +45,7 @@ def measure(args: argparse.Namespace) -> None:
         anchor = load(name, args.folder)
         for label, options in SETTINGS.items():
             model = peers.Model(label, use=USE, options=options)
-            for seed in range(args.seeds):
+            for seed in range(args.first, args.first + args.seeds):
                 if (name, label, seed, json.dumps(options)) in done and not args.again:
                     continue
                 row: dict[str, Any] = {"data": name, "model": label, "seed": seed, "options": options}
@@ -94,6 +94,7 @@ def arguments() -> argparse.Namespace:
         "--folder", type=Path, default=FOLDER, help=f"where NAME_train.csv and the like are ({FOLDER.name}/)"
     )
     p.add_argument("--seeds", type=int, default=3)
+    p.add_argument("--first", type=int, default=11, help="the first seed (default: 11, which nothing was tuned on)")
     p.add_argument("--threads", type=int, default=1)
     p.add_argument("--budget", type=float, default=3, help="stop a setting after 15 times as many minutes")
     p.add_argument("--again", action="store_true", help="measure anew what is kept already")
