@@ -70,6 +70,16 @@ def test_what_is_no_verdict_is_an_error_and_never_a_pass(said, why):
     assert why in reason
 
 
+def test_further_columns_are_shown_and_must_be_there():
+    seen = []
+    engine = lambda text, _: seen.append(text) or points(5)()  # noqa: E731
+    frame = pl.DataFrame({"instruction": ["q", "q"], "output": ["a", "a"], "gold": ["the right one", None]})
+    verdicts = Judge(model=model(engine), criteria="as the gold?", shown=["gold"]).judge(frame)
+    assert verdicts.status.to_list() == [0, 2]
+    assert "gold: there is nothing to judge by" in verdicts.reason[1]
+    assert re.search(r"\[GOLD \w+\]\nthe right one\n", seen[0])
+
+
 def test_an_empty_answer_fails_unasked_and_one_without_question_is_an_error():
     asked = []
     frame = pl.DataFrame({"instruction": ["q", "q", None], "output": ["", None, "a"]})
@@ -153,6 +163,7 @@ def test_the_mark_follows_from_every_text_and_stands_in_none():
         ({"judges": ["stub"]}, "not both"),
         ({"samples": 3, "model": {"model": "stub", "temperature": 0}}, "temperature 0"),
         ({"samples": 0}, "less than 1"),
+        ({"shown": ["answer"]}, "a name that something else has"),
         ({"measured": "none.json"}, "no such file"),
     ],
 )

@@ -65,6 +65,11 @@ class Judge:
         path = beside(Path(self.prompt)) if self.prompt else Path(__file__).parent / "templates" / "judge.j2"
         self._panel = panel(self.model, self.judges, self.samples, path, self.structured, "judge")
         self.model = None if self.judges else self._panel.models[0]
+        taken = next((c for c in self.shown if c.upper() in ("QUESTION", "ANSWER") or self.shown.count(c) > 1), None)
+        if taken is not None:
+            raise Refusal(
+                f"judge: shown: '{taken}' would be shown under a name that something else has; rename the column"
+            )
         self._rubric = rubric(self.criteria, "judge")
         points = {c.name: Whole("points", c.low, c.high, unsure=True) for c in self._rubric}
         reason = {"reason": Text("what decides, in at most 20 words", 1, 2_000)} if self.reasons else {}
