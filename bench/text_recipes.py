@@ -87,7 +87,13 @@ def page(results: list[dict[str, Any]], note: str) -> str:
         yield_ = f"{share['value']:.0%} ({share['low']:.0%} to {share['high']:.0%})"
         lines.append(f"| {r['name']} | {r['texts']} | {r['accepted']} of {r['asked']} | {r['candidates']} | {yield_} | {by} |")  # fmt: skip
     for r in results:
-        lines += ["", f"## {r['name']}", "", "Why candidates were stopped:", ""]
+        lines += [
+            "",
+            f"## {r['name']}",
+            "",
+            "Why candidates were stopped:" if r["reasons"] else "No candidate was stopped.",
+            "",
+        ]
         lines += [f"* {c}: {_cell(w)}" for c, w in r["reasons"]]
         lines += ["", "The first records:", ""]
         for row in r["examples"]:
