@@ -184,6 +184,8 @@ _MARKS = (
 _FLOORS = {
     "fidelity": "shapes: columns drawn uniformly; trends: columns shuffled",
     "utility": "shuffled columns in place of the rows an arm is about",
+    "utility.text": "real texts under shuffled labels in place of the rows an arm is about",
+    "utility.lm": "the model before it was tuned; of accuracy, the commonest label",
     "privacy": "training rows copied",
 }
 
@@ -203,8 +205,7 @@ def _proof(facts: Facts) -> list[Section]:
                 content,
             )
         )
-    first = [s for s in out if s[0] == "m-utility"]
-    return first + [s for s in out if s[0] != "m-utility"]
+    return sorted(out, key=lambda s: not s[0].startswith("m-utility"))
 
 
 def _origin(facts: Facts) -> list[Section]:

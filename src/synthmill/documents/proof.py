@@ -18,13 +18,14 @@ def families(facts: Facts) -> dict[str, list[dict[str, Any]]]:
     """Measures by the metric that took them, in the order of FAMILIES and then of the evaluation."""
     out: dict[str, list[dict[str, Any]]] = {}
     for m in facts.measures.values():
-        out.setdefault(m["name"].partition(".")[0], []).append(m)
+        first = m["name"].partition(".")[0]
+        out.setdefault(m["name"].rpartition(".")[0] if first == "utility" else first, []).append(m)
     return {f: out[f] for f in [*(f for f in FAMILIES if f in out), *(f for f in out if f not in FAMILIES)]}
 
 
 def family(name: str, measures: list[dict[str, Any]]) -> str:
-    if name == "utility":
-        return utility({m["name"].partition(".")[2]: m for m in measures})
+    if name in ("utility", "utility.text"):
+        return utility({m["name"].rpartition(".")[2]: m for m in measures})
     if name == "privacy":
         return privacy(measures)
     return "".join(single(m) for m in measures)
@@ -82,6 +83,7 @@ def utility(measures: dict[str, dict[str, Any]]) -> str:
     score = known[0].get("detail", {}).get("score", "score")
     meaning = {
         "AUC": "The score is the AUC: how often the model ranks a positive above a negative record; 0.5 is guessing, 1 is perfect.",
+        "macro F1": "The score is the mean over classes of F1, the harmonic mean of precision and recall; 1 is perfect.",
         "R2": "The score is R²: the share of the target’s variance that the model explains; 1 is perfect.",
     }.get(score, "")
     span = axis(known)

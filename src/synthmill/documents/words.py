@@ -79,6 +79,14 @@ FAMILIES: dict[str, tuple[str, str]] = {
     "detection": ("Detection", "Can anything tell synthetic records from real ones?"),
     "coverage": ("Coverage", "Is every synthetic record plausible, and is every kind of real record represented?"),
     "utility": ("Usefulness", "Does a model trained on this data do its work on real data it has never seen?"),
+    "utility.text": (
+        "Usefulness of the texts",
+        "Does a classifier trained on these texts do its work on real texts it has never seen?",
+    ),
+    "utility.lm": (
+        "Usefulness to a language model",
+        "Does a language model tuned on these texts know real texts it has never seen better?",
+    ),
     "privacy": ("Privacy", "What does the synthetic table give away about the people whose records it learned from?"),
     "attack": ("Attacks", "What does somebody find out about real people who holds the synthetic table and tries?"),
 }
@@ -171,7 +179,8 @@ def words_of(name: str) -> Words:
     if name.endswith(UNFILTERED):
         base = words_of(name.removesuffix(UNFILTERED))
         return Words(f"{base.title}, before the copies filter", base.what)
-    return MEASURES.get(name) or Words(name, "")
+    arm = name.replace("utility.text.", "utility.")
+    return MEASURES.get(arm) or Words(name, "")
 
 
 def interval(m: dict[str, Any]) -> str:

@@ -83,3 +83,18 @@ def share(code: Ints, of: Sequence[int] | Ints) -> Floats:
     if not len(found):
         return np.zeros(len(wanted))
     return np.where(found[at] == wanted, count[at], 0) / len(code)
+
+
+def macro_f1(truth: Ints, guess: Ints, w: Floats) -> Floats:
+    """Mean over the classes that a weighting's truth holds of 2 TP / (2 TP + FP + FN); NaN where it holds none."""
+    each = []
+    for label in np.unique(truth):
+        real, said = truth == label, guess == label
+        both, known, told = (w[:, m].sum(axis=1) for m in (real & said, real, said))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            each.append(np.where(known > 0, 2 * both / (known + told), np.nan))
+    stacked = np.stack(each)
+    held = np.isfinite(stacked).sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        answer: Floats = np.nansum(stacked, axis=0) / held
+    return answer

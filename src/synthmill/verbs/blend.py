@@ -18,7 +18,7 @@ from synthmill.spec import BlendNeed, Spec, load_spec
 
 from .make import blend_inputs, record_bars
 
-BLENDED = ("utility.blend", "utility.blend_gain", "utility.oversampled")
+BLENDED = ("blend", "blend_gain", "oversampled")
 REGIMES = ("accumulate", "replace")
 STALE = "the blend was made anew since; `synthmill make` goes back to the spec's blend and measures that"
 
@@ -71,7 +71,7 @@ def _forget(run: Run, spec: Spec) -> None:
     before = Evaluation.from_json(json.loads(file.read_text("utf-8")))
     stale = [
         replace(m, value=math.nan, low=math.nan, high=math.nan, floor=None, ceiling=None, detail={}, note=STALE)
-        if m.name in BLENDED
+        if m.name.startswith("utility.") and m.name.endswith(BLENDED)
         else m
         for m in before.measures
     ]
