@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 import synthmill
-from synthmill import console
+from synthmill.cli import console
 from synthmill.refusal import Refusal, choices
 
 HERE = Path(__file__).resolve().parent

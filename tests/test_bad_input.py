@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 import yaml
 
-from synthmill.cli import main
+from synthmill.cli.main import main
 
 ROWS = pl.DataFrame(
     {

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from synthmill import __all__, __version__
-from synthmill.cli import main
-from synthmill.console import duration
+from synthmill.cli.console import duration
+from synthmill.cli.main import main
 from synthmill.plugins import FAMILIES, known
 
 VERBS = (
@@ -33,7 +33,7 @@ def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str
 
 
 def test_the_labs_regimes_are_the_labs() -> None:
-    from synthmill import experiments
+    from synthmill.cli import lab as experiments
     from synthmill.lab.regimes import REGIMES
 
     assert experiments.REGIMES == REGIMES

@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel
 
 import synthmill
-from synthmill.cli import _parser
+from synthmill.cli.main import _parser
 from synthmill.data import adult
 from synthmill.plugins import FAMILIES, describe, find, known, parameters
 from synthmill.spec import BlendNeed, Budget, Cover, EngineNeed, Fill, GuardNeed, RealNeed, Spec, load_spec, parse_spec

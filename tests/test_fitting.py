@@ -11,7 +11,7 @@ import pytest
 
 import synthmill
 from lines import bytes_of
-from synthmill.cli import main
+from synthmill.cli.main import main
 from synthmill.fitting import Fitting, Overlong
 from synthmill.refusal import Refusal
 from synthmill.schema import Schema

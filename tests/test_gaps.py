@@ -12,7 +12,7 @@ import pytest
 
 import synthmill
 from synthmill.cells import Bin
-from synthmill.cli import main
+from synthmill.cli.main import main
 from synthmill.frame import rng_of
 from synthmill.refusal import Refusal
 from synthmill.spec import load_spec

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from synthmill.accounts import models_of, sentences
-from synthmill.cli import main
+from synthmill.cli.main import main
 from synthmill.compose import maker
 from synthmill.job import Job
 from synthmill.lineage import traced

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 import synthmill
-from synthmill.cli import main
+from synthmill.cli.main import main
 from synthmill.frame import Status
 from synthmill.llm.embedded import file_of
 from synthmill.refusal import Refusal

@@ -14,7 +14,7 @@ from pathlib import Path
 import yaml
 
 import synthmill
-from synthmill import console
+from synthmill.cli import console
 from synthmill.refusal import Refusal
 from synthmill.spec import load_spec, parse_spec
 from synthmill.verbs.audit import Audit

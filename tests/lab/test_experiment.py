@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 import synthmill
-from synthmill.cli import main
+from synthmill.cli.main import main
 from synthmill.data import adult
 from synthmill.documents.collapse import drawing, sentences_of
 from synthmill.frame import rng_of

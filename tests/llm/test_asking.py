@@ -17,7 +17,7 @@ import pytest
 import synthmill
 from lines import bytes_of
 from server import Server, complaint
-from synthmill.console import made, previewed
+from synthmill.cli.console import made, previewed
 from synthmill.llm.journal import journal_path
 from synthmill.refusal import Refusal
 from synthmill.run import Run

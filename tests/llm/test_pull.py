@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from synthmill.cli import main
+from synthmill.cli.main import main
 from synthmill.llm import known
 from synthmill.llm.known import MODELS, Known, folder, locate
 from synthmill.llm.pull import pull

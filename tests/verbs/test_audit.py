@@ -10,7 +10,7 @@ import pytest
 
 import synthmill
 from population import BOOTSTRAP, FRESH, HOLDOUT, SCHEMA, TRAIN, people
-from synthmill.cli import main
+from synthmill.cli.main import main
 from synthmill.documents.findings import RISK, SLACK, STRONG, about_dcr, findings, headline, size_of, status_of
 from synthmill.refusal import Refusal
 from synthmill.tables.space import Space, nearest

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 import synthmill
-from synthmill.cli import main
+from synthmill.cli.main import main
 from synthmill.data import adult
 from synthmill.refusal import Refusal
 

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from synthmill.cli import main
+from synthmill.cli.main import main
 from synthmill.frame import rng_of
 from synthmill.llm.model import Model
 from synthmill.plugins import build

@@ -13,7 +13,7 @@ import pytest
 
 import synthmill
 from synthmill.cells import Bin, understood, written
-from synthmill.cli import main
+from synthmill.cli.main import main
 from synthmill.refusal import Refusal
 from synthmill.run import Run
 from synthmill.verbs.contributions import contributions

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 import synthmill
-from synthmill.cli import main
+from synthmill.cli.main import main
 from synthmill.refusal import Refusal
 from synthmill.run import Run
 from synthmill.spec import parse_spec

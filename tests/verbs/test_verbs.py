@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 import synthmill
-from synthmill.cli import main
+from synthmill.cli.main import main
 from synthmill.data import adult
 from synthmill.frame import Status, payload
 from synthmill.refusal import Refusal

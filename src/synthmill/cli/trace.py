@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from synthmill.refusal import Refusal
+
 from .handing import handing
-from .refusal import Refusal
 
 
 def tracing(verbs: Any, verb: Any) -> None:
@@ -28,9 +29,10 @@ def tracing(verbs: Any, verb: Any) -> None:
 
 
 def _trace(a: argparse.Namespace) -> None:
+    from synthmill.verbs.contributions import contributions
+    from synthmill.verbs.trace import trace
+
     from . import console
-    from .verbs.contributions import contributions
-    from .verbs.trace import trace
 
     if not a.id and not a.contributions:
         raise Refusal("trace: which record? Give an ID (the column _id of data/), or --contributions for all of them")

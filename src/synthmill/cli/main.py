@@ -7,11 +7,12 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from . import __version__
-from .experiments import experiments
-from .language import language
-from .refusal import Refusal
-from .tracing import tracing
+from synthmill import __version__
+from synthmill.refusal import Refusal
+
+from .journal import language
+from .lab import experiments
+from .trace import tracing
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -201,7 +202,7 @@ def _outs(p: argparse.ArgumentParser, where: str = "run directory (default: runs
 
 
 def _init(a: argparse.Namespace) -> None:
-    from .verbs.init import init
+    from synthmill.verbs.init import init
 
     out = init(a.real, a.out, table=a.table, target=a.target, force=a.force)
     print(f"wrote {out}; read it, then: synthmill preview {out}")
@@ -210,7 +211,7 @@ def _init(a: argparse.Namespace) -> None:
 def _need(a: argparse.Namespace) -> None:
     import json
 
-    from .verbs.need import need
+    from synthmill.verbs.need import need
 
     options = {
         k: getattr(a, k) for k in ("model_errors", "error", "against", "target", "entity", "table", "seed", "force")
@@ -220,22 +221,25 @@ def _need(a: argparse.Namespace) -> None:
 
 
 def _check(a: argparse.Namespace) -> None:
+    from synthmill.verbs.check import check
+
     from . import console
-    from .verbs.check import check
 
     console.checked(check(a.spec), a.spec)
 
 
 def _preview(a: argparse.Namespace) -> None:
+    from synthmill.verbs.preview import preview
+
     from . import console
-    from .verbs.preview import preview
 
     console.previewed(preview(a.spec, a.n), a.spec)
 
 
 def _make(a: argparse.Namespace) -> int:
+    from synthmill.verbs.make import make
+
     from . import console
-    from .verbs.make import make
 
     with console.watching(a.quiet) as observer:
         result = make(a.spec, a.out, observer=observer, fresh=a.fresh)
@@ -243,7 +247,7 @@ def _make(a: argparse.Namespace) -> int:
 
 
 def _fit(a: argparse.Namespace) -> None:
-    from .verbs.fit import fit_file
+    from synthmill.verbs.fit import fit_file
 
     model = fit_file(a.real, {"use": a.use, **_settings(a.set)}, a.table, a.target, a.timeout or None)
     model.save(a.out)
@@ -269,7 +273,7 @@ def _settings(given: Sequence[str]) -> dict[str, Any]:
 
 
 def _sample(a: argparse.Namespace) -> None:
-    from .verbs.sample import sample, write_table
+    from synthmill.verbs.sample import sample, write_table
 
     frame = sample(a.model, a.n, a.where, a.seed)
     if a.out:
@@ -280,8 +284,8 @@ def _sample(a: argparse.Namespace) -> None:
 
 
 def _impute(a: argparse.Namespace) -> None:
-    from .verbs.impute import at_odds, counted, impute
-    from .verbs.sample import write_table
+    from synthmill.verbs.impute import at_odds, counted, impute
+    from synthmill.verbs.sample import write_table
 
     frame = impute(a.model, a.file, a.table, a.seed)
     write_table(frame, a.out)
@@ -290,8 +294,9 @@ def _impute(a: argparse.Namespace) -> None:
 
 
 def _extend(a: argparse.Namespace) -> int:
+    from synthmill.verbs.extend import extend
+
     from . import console
-    from .verbs.extend import extend
 
     with console.watching(a.quiet) as observer:
         result = extend(a.run_dir, a.quota, a.cell, observer=observer)
@@ -299,8 +304,9 @@ def _extend(a: argparse.Namespace) -> int:
 
 
 def _evaluate(a: argparse.Namespace) -> None:
+    from synthmill.verbs.score import score
+
     from . import console
-    from .verbs.score import score
 
     with console.watching(a.quiet) as observer:
         made, folder = score(
@@ -318,8 +324,9 @@ def _evaluate(a: argparse.Namespace) -> None:
 
 
 def _audit(a: argparse.Namespace) -> None:
+    from synthmill.verbs.audit import ATTACKS, audit
+
     from . import console
-    from .verbs.audit import ATTACKS, audit
 
     with console.watching(a.quiet) as observer:
         made = audit(
@@ -355,8 +362,8 @@ def _sides(given: str | None) -> tuple[list[str], list[str]] | None:
 
 
 def _blend(a: argparse.Namespace) -> None:
-    from .verbs.blend import blend
-    from .verbs.sample import write_table
+    from synthmill.verbs.blend import blend
+    from synthmill.verbs.sample import write_table
 
     made = blend(a.run_dir, a.share, a.per_cell, a.regime)
     for note in made.notes:
@@ -372,19 +379,16 @@ def _blend(a: argparse.Namespace) -> None:
 
 
 def _report(a: argparse.Namespace) -> None:
-    from .verbs.report import report
+    from synthmill.verbs.report import report
 
     for path in report(a.run_dir):
         print(path)
 
 
 def _list(a: argparse.Namespace) -> None:
+    from synthmill.verbs.list import plugins
+
     from . import console
-    from .verbs.list import plugins
 
     for family, found in plugins(a.family).items():
         console.listed(family, found)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

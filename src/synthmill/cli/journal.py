@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from .judging import judging
-from .openmodels import open_models
+from .models import open_models
 
 
 def language(verbs: Any, verb: Any, outs: Any) -> None:
@@ -30,7 +30,7 @@ def language(verbs: Any, verb: Any, outs: Any) -> None:
 
 
 def _journal(a: argparse.Namespace) -> None:
-    from .verbs.journal import export, overview, prune
+    from synthmill.verbs.journal import export, overview, prune
 
     if a.export:
         print(f"{export(a.folder, a.export, a.account):,} answers written to {a.export}")

@@ -33,8 +33,9 @@ def experiments(verbs: Any, verb: Any, outs: Any) -> None:
 
 
 def _collapse(a: argparse.Namespace) -> None:
+    from synthmill.verbs.collapse import collapse, price
+
     from . import console
-    from .verbs.collapse import collapse, price
 
     verified = {"both": None, "yes": True, "no": False}[a.verified]
     options = {"repeats": a.repeats, "rows": a.rows, "regimes": a.regimes, "shares": a.shares, "verified": verified}
@@ -54,8 +55,9 @@ def _collapse(a: argparse.Namespace) -> None:
 
 
 def _blend_sweep(a: argparse.Namespace) -> None:
+    from synthmill.verbs.sweep import blend_sweep
+
     from . import console
-    from .verbs.sweep import blend_sweep
 
     with console.counting(a.quiet) as count:
         found = blend_sweep(

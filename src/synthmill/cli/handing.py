@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from .refusal import Refusal
+from synthmill.refusal import Refusal
 
 
 def handing(verbs: Any, verb: Any) -> None:
@@ -48,7 +48,7 @@ def handing(verbs: Any, verb: Any) -> None:
 
 
 def _export(a: argparse.Namespace) -> None:
-    from .verbs.export import Wanted, export, push
+    from synthmill.verbs.export import Wanted, export, push
 
     wanted = Wanted(
         a.format or "messages",
@@ -94,8 +94,8 @@ def _names(given: str | None) -> list[str]:
 
 
 def _review(a: argparse.Namespace) -> None:
-    from .run import Run
-    from .verbs.review import hand_out, reviewed, take_back
+    from synthmill.run import Run
+    from synthmill.verbs.review import hand_out, reviewed, take_back
 
     if a.out and a.back:
         raise Refusal("review: --out hands records out and --back reads verdicts; one at a time")

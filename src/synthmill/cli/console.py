@@ -20,21 +20,21 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from .accounts import sentences
-from .documents import findings
-from .documents.audit import STATUS
-from .documents.collapse import sentences_of
-from .evaluation import Evaluation
-from .frame import Status
-from .job import Progress
-from .lab.sweep import Sweep
-from .prepare import Prepared
-from .verbs.audit import Audit
-from .verbs.collapse import Collapse, Price
-from .verbs.contributions import Contributions
-from .verbs.expense import Expense
-from .verbs.make import Observer, Result
-from .verbs.preview import Preview
+from synthmill.accounts import sentences
+from synthmill.documents import findings
+from synthmill.documents.audit import STATUS
+from synthmill.documents.collapse import sentences_of
+from synthmill.evaluation import Evaluation
+from synthmill.frame import Status
+from synthmill.job import Progress
+from synthmill.lab.sweep import Sweep
+from synthmill.prepare import Prepared
+from synthmill.verbs.audit import Audit
+from synthmill.verbs.collapse import Collapse, Price
+from synthmill.verbs.contributions import Contributions
+from synthmill.verbs.expense import Expense
+from synthmill.verbs.make import Observer, Result
+from synthmill.verbs.preview import Preview
 
 out = Console(highlight=False, soft_wrap=True)
 MANY = 12

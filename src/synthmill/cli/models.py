@@ -19,8 +19,8 @@ def open_models(verbs: Any, verb: Any) -> None:
 
 
 def _models(a: argparse.Namespace) -> int:
-    from .refusal import Refusal
-    from .verbs.models import check_model, pull
+    from synthmill.refusal import Refusal
+    from synthmill.verbs.models import check_model, pull
 
     if a.action == "list":
         _list()
@@ -45,8 +45,8 @@ def _models(a: argparse.Namespace) -> int:
 
 def _list() -> None:
     """Lines rather than a table, which would be broken to the width of a terminal that is not there."""
-    from .llm.known import folder, megabytes
-    from .verbs.models import models
+    from synthmill.llm.known import folder, megabytes
+    from synthmill.verbs.models import models
 
     found = models()
     wide = max(len(m.name) for m in found)

@@ -45,8 +45,8 @@ def judging(verbs: Any, verb: Any) -> None:
 def _judge_check(a: argparse.Namespace) -> int:
     from pathlib import Path
 
-    from .refusal import Refusal
-    from .verbs.judge_check import Columns, judge_check
+    from synthmill.refusal import Refusal
+    from synthmill.verbs.judge_check import Columns, judge_check
 
     named = [n for n, v in (("--judge", a.judge), ("--model", a.model), ("--verdicts", a.verdicts)) if v is not None]
     if len(named) != 1:
@@ -76,7 +76,7 @@ def _judge_check(a: argparse.Namespace) -> int:
 
 
 def _values(text: str) -> dict[str, list[str]]:
-    from .refusal import Refusal
+    from synthmill.refusal import Refusal
 
     sides = {"a": "one", "b": "two", "tie": "same"}
     found: dict[str, list[str]] = {s: [] for s in sides.values()}
