@@ -21,10 +21,10 @@ def samples(n: int, text: str = "x", seed: int = 5) -> list[Question]:
 
 
 def several(body: dict[str, Any], n: int) -> Any:
-    """As many choices as are wanted, last first; ten tokens for the prompt, two for each."""
+    """As many choices as are wanted, last first; ten tokens for the prompt, three for each."""
     wanted = range(body.get("n", 1))
     choices = [{"index": i, "message": {"content": f"{i} of {n}"}, "finish_reason": "stop"} for i in wanted]
-    return 200, {}, {"choices": choices[::-1], "usage": {"prompt_tokens": 10, "completion_tokens": 2 * len(wanted)}}
+    return 200, {}, {"choices": choices[::-1], "usage": {"prompt_tokens": 10, "completion_tokens": 3 * len(wanted)}}
 
 
 def test_samples_are_asked_for_at_once_and_kept_one_by_one(tmp_path: Path) -> None:
@@ -39,9 +39,9 @@ def test_samples_are_asked_for_at_once_and_kept_one_by_one(tmp_path: Path) -> No
         assert len({a.address for a in found}) == 6
         assert [a.prompt_tokens for a in found] == [10, 0, 0, 10, 0, 10], "the prompt is paid for once"
         [line] = desk.account()
-        assert (line["asked"], line["prompt_tokens"], line["completion_tokens"]) == (6, 30, 12)
-        assert line["money"] == 42
-        assert journal.spent().money == 42
+        assert (line["asked"], line["prompt_tokens"], line["completion_tokens"]) == (6, 30, 18)
+        assert line["money"] == 48
+        assert journal.spent().money == 48
         again = model.ask(samples(5))
         assert [a.text for a in again[:3]] == [a.text for a in found[:3]]
         assert s.bodies[-1]["n"] == 2, "only what the journal does not know"
@@ -99,3 +99,13 @@ def test_tokens_of_several_texts_add_up() -> None:
     assert sum(a.completion_tokens for a in found) == 20
     assert found[2].completion_tokens > found[1].completion_tokens
     assert found[0].error == "the answer is empty"
+
+
+def test_a_server_that_counts_one_choice_alone_is_found_out():
+    choices = [{"index": i, "message": {"content": "one two three four"}, "finish_reason": "stop"} for i in range(3)]
+    counted = {"choices": choices, "usage": {"prompt_tokens": 7, "completion_tokens": 5}}
+    assert [a.completion_tokens for a in answers_in(counted)] == [5, 5, 5]
+    all_of_them = {"choices": choices, "usage": {"prompt_tokens": 7, "completion_tokens": 15}}
+    assert [a.completion_tokens for a in answers_in(all_of_them)] == [5, 5, 5]
+    alone = {"choices": choices[:1], "usage": {"prompt_tokens": 7, "completion_tokens": 3}}
+    assert [a.completion_tokens for a in answers_in(alone)] == [3]

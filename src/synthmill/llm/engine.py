@@ -33,6 +33,8 @@ def answers_in(said: Mapping[str, Any]) -> list[Answer]:
     """The choices of a response in OpenAI's form, in order.
 
     Tokens are counted for all of them together: the prompt's are booked on the first, the others in proportion to texts.
+    Some servers count those of one choice alone, and are found out by fewer tokens than words; then the longest text is
+    taken for the one they counted, which books too little rather than nothing where it was another.
     Raises KeyError, TypeError, ValueError or AttributeError for what has not that form.
     """
     usage = said.get("usage") or {}
@@ -41,6 +43,8 @@ def answers_in(said: Mapping[str, Any]) -> list[Answer]:
     texts = [_plain(m.get("content")) for m in messages]
     into, out = int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0)
     found, size, before = [], max(1, sum(map(len, texts))), 0
+    if len(texts) > 1 and 0 < out < sum(len(t.split()) for t in texts):
+        out = max(out * size // max(1, max(map(len, texts))), sum(len(t.split()) for t in texts))
     for i, (choice, message, text) in enumerate(zip(choices, messages, texts, strict=True)):
         after = before + len(text)
         mine = out * after // size - out * before // size if i < len(texts) - 1 else out - out * before // size
