@@ -15,8 +15,8 @@ from synthmill.schema import Column, Schema
 from synthmill.tables import scores
 
 SCHEMA = Schema((Column("text", "text", "String"), Column("label", "categorical", "String")))
-OWN = {"spam": "prize win claim cash urgent".split(), "ham": "lunch home later love sorry".split()}
-SHARED = "you the now call me and to today".split()
+OWN = {"spam": ["prize", "win", "claim", "cash", "urgent"], "ham": ["lunch", "home", "later", "love", "sorry"]}
+SHARED = ["you", "the", "now", "call", "me", "and", "to", "today"]
 
 
 def letters(n: int, *names: object, rare: float = 0.3) -> pl.DataFrame:
