@@ -142,7 +142,12 @@ def test_a_subtree_is_a_run_of_nodes():
 
 def test_packed_trees_come_back():
     codes, target = table()
-    trees = [grown(codes, target), grown(codes, target, aside=Sample(*table(900, 5))), stump(7), grown(codes, target, True, leaf=200)]
+    trees = [
+        grown(codes, target),
+        grown(codes, target, aside=Sample(*table(900, 5))),
+        stump(7),
+        grown(codes, target, True, leaf=200),
+    ]
     again = unpack({k: v.copy() for k, v in pack(trees).items()})
     for a, b in zip(trees, again, strict=True):
         for name in ("feature", "bound", "right", "rows", "stands", "parent", "end"):
