@@ -37,8 +37,8 @@ def given(synthetic: pl.DataFrame = FRESH, **changes: object) -> Evidence:
     return Evidence(synthetic, **known)  # type: ignore[arg-type]
 
 
-def measure(evidence: Evidence, **options: object) -> dict:
-    return {m.name: m for m in TextUtility(**options).measure(evidence)}  # type: ignore[arg-type]
+def measure(evidence: Evidence, score: str = "f1", **options: object) -> dict:
+    return {m.name: m for m in TextUtility(score=score, **options).measure(evidence)}  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("score", ["f1", "auc"])

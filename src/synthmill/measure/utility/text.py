@@ -39,17 +39,19 @@ class TextUtility:
     `gap` = real - synthetic; `blend_gain` = blend - the better of real and oversampled. Without a blend, train and
     synthetic stacked stand for it.
 
-    columns: default every column of text; a row's are joined. score: `f1`, the mean over classes of F1 at the likeliest
-    class (a threshold that a rare class moves), or `auc`, which sees the ranking alone. Detail `majority`: the score of
-    always saying the commonest class of train. Floor: columns shuffled apart, so real texts under labels drawn at random.
-    Ceiling: half of train in the synthetic rows' place. Intervals are paired over held-out entities. At most 50,000
-    training and 20,000 held-out texts are used. Unknown without a target of classes.
+    columns: default every column of text; a row's are joined. score: `auc` (macro one-against-rest with more than two
+    classes), which sees the ranking alone; or `f1`, the mean over classes of F1 at the likeliest class, which anything
+    moves that is added to a rare class, nonsense included. Detail `majority`: the score of always saying the commonest
+    class of train. Floor: columns shuffled apart, so real texts under labels drawn at random. Ceiling: half of train in
+    the synthetic rows' place. Intervals are paired over held-out entities; the luck of which texts were written is in
+    them only where there are further draws. At most 50,000 training and 20,000 held-out texts are used. Unknown without a
+    target of classes.
 
     Sources: the arms of `utility`; features as Cavnar & Trenkle (1994) use them.
     """
 
     columns: list[str] | None = None
-    score: Literal["f1", "auc"] = "f1"
+    score: Literal["auc", "f1"] = "auc"
 
     measures: ClassVar[tuple[str, ...]] = MEASURES
     references: ClassVar[tuple[str, ...]] = ("independent", "fresh")
