@@ -32,7 +32,7 @@ FAMILIES = ORDER[2]
 HEAVY = {
     "sklearn", "scipy", "faker", "imblearn", "simpy", "pandas", "pyarrow", "torch", "duckdb", "sqlalchemy", "yaml",
     "matplotlib", "threadpoolctl", "adbc_driver_sqlite", "rich", "aiohttp", "jinja2", "xllamacpp", "jsonschema",
-    "py3langid", "presidio_analyzer", "spacy", "tldextract", "huggingface_hub",
+    "py3langid", "presidio_analyzer", "spacy", "tldextract", "transformers", "peft", "huggingface_hub",
 }  # fmt: skip
 LINE = ("line", "candidates", "fitting", "auditing")
 """The loop, what its workers do, fitting before it, and the attacks of an audit: the only users of the engine."""
