@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ HERE = Path(__file__).resolve().parent
 KNOWN = ("ham", "spam")
 
 
-def options() -> argparse.Namespace:
+def options(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", nargs="?", default=os.environ.get("SYNTHMILL_DATA"))
     parser.add_argument("--target", default="label", help="the column of classes (default: label)")
@@ -43,11 +44,13 @@ def options() -> argparse.Namespace:
         "--keep", type=int, default=40, help="rare texts to learn from (default 40); the others are held out"
     )
     parser.add_argument("--quota", type=int, default=40, help="accepted texts of the rare class (default 40)")
+    parser.add_argument("--topics", nargs="+", help="what the written texts are about (default: ten subjects of spam)")
+    parser.add_argument("--seconds", type=float, help="stop writing after so long, with fewer texts")
     parser.add_argument("--model", help="who writes: a known open model, a GGUF file, or a name at --base-url")
     parser.add_argument("--base-url", help="an OpenAI-compatible endpoint")
     parser.add_argument("--key", help="NAME of the environment variable with the endpoint's key")
     parser.add_argument("--out", default="runs/rare-class-text")
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
 def texts(given: argparse.Namespace) -> pl.DataFrame:
@@ -97,6 +100,10 @@ def prepared(given: argparse.Namespace, out: Path) -> tuple[pl.DataFrame, pl.Dat
     said = {"model": given.model, "base_url": given.base_url, "key": given.key}
     whole["models"]["writer"] |= {k: v for k, v in said.items() if v is not None}
     whole["generate"][1]["columns"] = {"text": given.about}
+    if given.topics:
+        whole["generate"][1]["facets"] = {"topic": given.topics}
+    if given.seconds is not None:
+        whole["budget"] = {"seconds": given.seconds}
     whole["real"] = {"path": "train.parquet", "holdout": "holdout.parquet", "target": "label",
                      "columns": {"text": "text", "label": "categorical"}}  # fmt: skip
     whole["cover"] = {"axes": {"label": [given.rare]}, "quota": given.quota, "max_attempts": 6}

@@ -285,7 +285,7 @@ def _evaluate(prepared: Prepared, result: Result, observer: Observer) -> Evaluat
         seed=prepared.spec.seed,
         draws=tuple(further_draw(job, d, min(data.height, DRAW_ROWS)) for d in seeds),
         unfiltered=pl.concat([data.select(columns), hidden]) if hidden.height else None,
-        blend=result.blend.frame.select(columns) if result.blend else None,
+        blend=result.blend.frame.select(payload(result.blend.frame)) if result.blend else None,
         anchored=result.blend.real if result.blend else None,
         cells=job.cells,
         progress=lambda what: observer.say(f"measuring {what}"),
