@@ -118,7 +118,7 @@ def test_what_stands_is_what_rows_left_out_confirm(classes, weighted):
     assert (answer[expected] == np.flatnonzero(expected)).all()
 
 
-def test_noise_leaves_nothing_standing_and_structure_stays():
+def test_noise_leaves_little_standing_and_structure_stays():
     rng = np.random.default_rng(3)
     codes, target = table()
     noise = rng.integers(0, 9, 3000).astype(np.int32)

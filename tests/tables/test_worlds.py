@@ -155,6 +155,19 @@ def test_predictors_are_those_that_tell_most():
     assert w._predictors(5, range(5)) == (0, 3)
 
 
+def test_taking_rows_out_grows_no_tree_although_each_is_given_few_columns():
+    """Which columns those are was chosen with the rows that are gone; chosen anew, the trees would be others."""
+    rng = np.random.default_rng(5)
+    w = build(rng.integers(1, 7, (9, 600)).astype(np.int32), most=2)
+    w.grow(list(range(9)))
+    grown = len(w.grown)
+    left = w.without(np.arange(600) < 200)
+    for some in (left, Worlds.load(left.to_json(), left.arrays())):
+        drawn(some)
+        assert len(some.grown) == grown
+        assert set(some.grown) == set(w.grown)
+
+
 def test_rows_taken_out_give_nothing():
     w = build(table())
     gone = np.zeros(2000, bool)

@@ -175,6 +175,17 @@ def test_the_forests_own_contributions_are_small(tmp_path: Path, capsys: pytest.
     assert json.loads(capsys.readouterr().out)["records"] == 84
 
 
+def test_a_table_in_python_names_its_people_where_it_is_given_again(tmp_path: Path) -> None:
+    table = orders()
+    need = spec(tmp_path / "none", real={"entity": "customer"}, cover={"total": 10}, filter=[])
+    made = synthmill.make(need, tmp_path / "run", table)
+    root, record = made.run.root, made.data["_id"][0]
+    told = json.loads((root / synthmill.trace(root, record, True, table)["origin"]["private"]).read_text())
+    assert all(v["_id"] for values in told["values"].values() for v in values)
+    told = json.loads((root / synthmill.trace(root, record, True)["origin"]["private"]).read_text())
+    assert not any(v.get("_id") for values in told["values"].values() for v in values)
+
+
 def test_what_does_not_match_is_said_and_nothing_is_told(tmp_path: Path) -> None:
     orders().write_parquet(tmp_path / "orders.parquet")
     made = synthmill.make(spec(tmp_path / "orders.parquet"), tmp_path / "run")

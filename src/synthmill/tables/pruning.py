@@ -20,7 +20,8 @@ def standing(
 
     feature, right, parent: the tree's nodes in pre-order, as in `trees.Tree`; means: (m, q) what each node answers; leaf, scores: (n,)
     and (n, q) of rows it was not grown on. A subtree stands if its squared error on them, weighted, is below that of its root as a leaf
-    and one row's share of the whole tree's error: without that row's grace, chance fells every second split that is right.
+    and one row's share of the whole tree's error: without that row's grace, chance
+    fells every second split that is right. What none of the rows reaches stands.
     """
     m = len(feature)
     heavy = np.ones(len(leaf)) if weight is None else weight

@@ -99,7 +99,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Sample:
-    """Rows to learn from. codes: (columns, n); target: (n,) codes of the column that is learned; weight: (n,), 1 on average."""
+    """Rows to learn from. codes: (columns, n); target: (n,) codes of the column that is learned; weight: (n,)."""
 
     codes: Codes
     target: Ints

@@ -32,7 +32,7 @@ Key = tuple[int, int, int, tuple[int, ...]]
 
 class Cut(NamedTuple):
     """How much trees are let tell. numbers, rest: the fewest rows that a leaf of numbers, of other columns, is grown on;
-    shrink: see `Conditional.places`; standing: only what rows left out of growing confirm."""
+    shrink: see `Conditional.places`; standing: without what rows left out of growing refute."""
 
     numbers: int
     rest: int
@@ -251,7 +251,12 @@ class Worlds:
         left = replace(self, codes=self.codes[:, ~gone], grown=self._lasting())
         left.weight = None if self.weight is None else self.weight[~gone]
         left.fold, left._first = self.fold[:, ~gone], self._first
+        left._strength = self._chosen_by()
         return left
+
+    def _chosen_by(self) -> Floats | None:
+        """What decides which predictors a column is given, where it is not given all: trees would be others without it."""
+        return self._dependence() if len(self.codes) > self.most + 1 else None
 
     def _lasting(self) -> dict[Key, Tree]:
         """The trees that `grow` grew: what was asked for since decides nothing that is kept."""
@@ -260,7 +265,9 @@ class Worlds:
     def arrays(self) -> dict[str, NDArray[Any]]:
         codes = self.codes.astype(np.min_scalar_type(int(self.codes.max(initial=0))))
         weight = {} if self.weight is None else {"weight": self.weight}
-        return {"codes": codes, "fold": self.fold, **weight, **pack(list(self._lasting().values()))}
+        strength = self._chosen_by()
+        chosen = {} if strength is None else {"strength": strength}
+        return {"codes": codes, "fold": self.fold, **weight, **chosen, **pack(list(self._lasting().values()))}
 
     def to_json(self) -> dict[str, Any]:
         kept = ("worlds", "folds", "most", "seed", "share", "sizes")
@@ -278,7 +285,7 @@ class Worlds:
         loaded = cls(
             codes=arrays["codes"].astype(np.int32), grown=dict(zip(keys, unpack(arrays), strict=True)), **about
         )
-        loaded.weight = arrays.get("weight")
+        loaded.weight, loaded._strength = arrays.get("weight"), arrays.get("strength")
         loaded.fold, loaded._first = arrays["fold"], Cut(*data["first"])
         return loaded
 

@@ -32,9 +32,9 @@ def trace(root: str | Path, record: str, private: bool = False, real: Any = None
     real: as in `make`, for a run that was made so.
     """
     run = Run.open(root)
-    real = _real(run, record)
-    if real is not None:
-        return real
+    blended = _real(run, record)
+    if blended is not None:
+        return blended
     k, i = run.part_of(record)
     manifest = run.manifest
     request = run.requests().filter(pl.col("k") == k)

@@ -41,8 +41,8 @@ _STEPS = (
 
 
 class _Aim(NamedTuple):
-    """auc: of membership inference; finest, first: the steps that may be tried, and that is tried first; blind: that of
-    tables that are not attacked."""
+    """auc: of membership inference; finest: the step that trees are grown for; first: the one tried first; blind: that
+    of tables that are not attacked."""
 
     auc: float
     finest: int
@@ -77,9 +77,9 @@ class Forest:
 
     privacy: `low`, `balanced` and `strict` aim at an AUC of membership inference of 0.55, 0.52 and 0.51. A tenth of the
     rows (at most 4,000) is kept from learning; the model's table is attacked with them, and trees are pruned and cut back
-    until the attack is not significantly above the aim. The sentence the fit ends with says what was measured:
+    until the attack is not significantly above the aim, or less where it is easily below. The sentence the fit ends with says what was measured:
     evidence, no guarantee. Tables below 4,000 rows are not attacked; their trees are cut as those of most tables are.
-    leaf: the fewest rows a leaf is grown on, instead of what `privacy` chooses; shrink: how far a leaf's distribution
+    leaf: the fewest rows a leaf is grown on, instead of what `privacy` chooses, without pruning; shrink: how far a leaf's distribution
     is drawn to those around it, in donors. rare: levels that fewer records hold are not made. rows: beyond so many, trees
     are grown and filled from a sample; predictors: the most columns that another is given. lead: columns drawn first;
     those that cells are asked by, if not told.
@@ -303,6 +303,8 @@ class Forest:
 
     def load(self, folder: Path) -> None:
         about = json.loads((folder / "forest.json").read_text("utf-8"))
+        if "cut" not in about["worlds"]:
+            raise Refusal(f"{folder}: a forest that another version saved; fit it again")
         with np.load(folder / "forest.npz") as arrays:
             parts = [{k: arrays[f"{j}.{k}"] for k in ("edges", "first", "last")} for j in range(len(about["columns"]))]
             self._worlds, self._learned = Worlds.load(about["worlds"], arrays), arrays["learned"]
