@@ -203,7 +203,7 @@ def _enough(m: Measure) -> Measure:
 def sentence(found: dict[str, Measure]) -> tuple[str, str]:
     """(level, sentence): what a judge is good for. level: "no", "coarse" or "person".
 
-    "no": it cannot be told from the best baseline that reads nothing; "person": with 95% confidence it agrees with an
+    "no": it is not shown to be better than the best baseline that reads nothing; "person": with 95% confidence it agrees with an
     annotator at most 5 points less than annotators agree with each other.
     """
     agreement, people = found["agreement"], found["people"]
@@ -214,7 +214,7 @@ def sentence(found: dict[str, Measure]) -> tuple[str, str]:
     name = max(bases, key=lambda k: bases[k])
     floor = f"the best answer without reading, '{name}', agrees on {bases[name]:.1%}"
     if not found["above_baseline"].low > 0:
-        return "no", f"{said}; {floor}: do not use it: it cannot be told from that"
+        return "no", f"{said}; {floor}: do not use it: it was not shown to be better than that"
     if known and found["below_people"].high <= _MARGIN:
         return "person", f"{said}; {floor}: usable in place of a further annotator"
     return (
