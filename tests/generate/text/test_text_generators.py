@@ -270,6 +270,24 @@ def test_rewrite(document: str) -> None:
         made("rewrite", said(), documents=document, styles=["translate"])
 
 
+@pytest.mark.parametrize(
+    ("use", "axis", "value", "error"),
+    [
+        ("document_qa", "kind", "triple", "kind: 'triple' is none of single, multi_hop, unanswerable"),
+        ("rewrite", "style", "translate", "style: 'translate' needs to know into what; give a facet 'language'"),
+    ],
+)
+def test_a_cell_may_ask_for_what_cannot_be_and_nobody_is_asked(
+    document: str, use: str, axis: str, value: str, error: str
+) -> None:
+    asked: list[str] = []
+    engine = Model("stub", engine=lambda m, p, s, i: asked.append(str(m)) or "nothing")
+    plugin = find("generate", f"text.{use}")(model=engine, documents=document)
+    frame = plugin.generate(Request(0, Cell(0, ((axis, value),), 2), 0, 2, 1))
+    assert errors(frame) == [error] * 2
+    assert not asked
+
+
 def test_rewrite_into_another_language() -> None:
     seen = []
 

@@ -72,6 +72,9 @@ class DocumentQa(Prompted):
         return [self._passages]
 
     def _fill(self, request: Request, rows: list[Row]) -> None:
+        for row in rows:
+            if row.values["kind"] not in KINDS:  # a cell may ask for anything
+                row.fail(f"kind: '{row.values['kind']}' is none of {', '.join(KINDS)}")
         one = self._passages.draw(request)
         two = self._passages.draw(request, several=True) if any(r.values["kind"] == "multi_hop" for r in rows) else one
         for row, single, pair in zip(rows, one, two, strict=True):

@@ -65,6 +65,9 @@ class Rewrite(Prompted):
             )
 
     def _fill(self, request: Request, rows: list[Row]) -> None:
+        for row in rows:
+            if row.values["style"] == "translate" and not row.values.get("language"):  # a cell may ask for it
+                row.fail("style: 'translate' needs to know into what; give a facet 'language'")
         self._ask(request, rows, "rewrite", self._rewrite)
 
     def _rewrite(self, row: Row) -> Task:
