@@ -33,7 +33,12 @@ def call(module: Any, monkeypatch: pytest.MonkeyPatch, *words: object) -> Any:
 
 def test_every_recipe_is_tested_here() -> None:
     here = ["adult", "collapse", "machines", "rare-class-table", "road", "share-a-table"]
-    of_text = ["document-qa", "preferences", "rare-class-text", "self-instruct"]  # test_recipes_of_text.py, test_recipe_rare_class_text.py
+    of_text = [
+        "document-qa",
+        "preferences",
+        "rare-class-text",
+        "self-instruct",
+    ]  # test_recipes_of_text.py, test_recipe_rare_class_text.py
     assert sorted(p.parent.name for p in RECIPES.glob("*/spec.yaml")) == sorted(here + of_text)
     assert all((p.parent / "README.md").is_file() for p in RECIPES.glob("*/spec.yaml"))
 
