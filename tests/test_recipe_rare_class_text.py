@@ -96,7 +96,9 @@ def test_the_quota_is_met_and_every_arm_has_its_line(
     assert not set(made["text"]) & set(train["text"]), "what a model says again is no new text"
     assert "10 of 10 texts of 'spam' accepted" in told
     assert told.count("(0.") + told.count("(-0.") == 8, "four arms with their intervals, by two scores"
-    assert "nothing" not in told
+    report = Path("x/run/report.html").read_text("utf-8")
+    assert "Usefulness of the texts" in report
+    assert "Not measured" not in report
     blend = pl.concat(
         [pl.read_parquet(p).select("label", "text") for p in sorted(Path("x/run").glob("**/blend/*.parquet"))]
     )
