@@ -53,12 +53,12 @@ class LmUtility:
 
     model: str = "smollm2-135m"
     columns: list[str] | None = None
-    steps: Annotated[int, Field(ge=1)] = 60
+    steps: Annotated[int, Field(ge=1)] = 40
     batch: Annotated[int, Field(ge=1)] = 8
     length: Annotated[int, Field(ge=8)] = 128
     rate: Annotated[float, Field(gt=0)] = 5e-4
     rank: Annotated[int, Field(ge=1)] = 8
-    held: Annotated[int, Field(ge=20)] = 300
+    held: Annotated[int, Field(ge=20)] = 200
 
     measures: ClassVar[tuple[str, ...]] = tuple(f"{q}_{a}" for q in ("bits", "accuracy") for a in _ARMS)
     as_made: ClassVar[bool] = True
